@@ -1,17 +1,19 @@
-"""``python -m isa_specs FILE...``: parse descriptions and print their syntax errors."""
+"""``python -m isa_specs NAME...``: load descriptions and print their mistakes."""
 
 import sys
-from pathlib import Path
 
-from isa_specs.diagnostics import render
-from isa_specs.reader import parse
+from isa_specs.diagnostics import SpecError, render
+from isa_specs.load import load
 
 status = 0
 for name in sys.argv[1:]:
-    text = Path(name).read_text(encoding="utf-8")
-    nodes, errors = parse(text, name)
-    for error in errors:
-        print(render(error, text))
-    print(f"{name}: {len(nodes)} declarations, {len(errors)} errors")
-    status |= bool(errors)
+    try:
+        isa = load(name)
+        print(f"{name}: {len(isa.instructions())} instructions in {len(isa.forms)} forms, {len(isa.functions)} function instances")
+    except SpecError as error:
+        status = 2
+        sources = getattr(error, "sources", {})
+        for diagnostic in error.diagnostics:
+            print(render(diagnostic, sources.get(diagnostic.span.file)))
+        print(f"{name}: {len(error.diagnostics)} mistakes")
 sys.exit(status)
