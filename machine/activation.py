@@ -1,0 +1,271 @@
+"""One run of core-form code on a state: expressions, statements, storage, and how traps end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from isa_specs import core
+from isa_specs.core import Expr, Function, Space, Stmt, Trap
+from isa_specs.ops import to_signed
+from machine.errors import MachineError
+from machine.outcomes import Executes, Next, Outcome, Trapped
+from machine.state import Place, Recorder, State
+
+READ, WRITE, EXECUTE = 0, 1, 2
+
+Oracle = Callable[[int], int]
+"""Chooses a value of the given width where the manual leaves it undefined."""
+
+Locals = dict[str, int]
+
+
+class TrapSignal(Exception):
+    """Not an error: the way a trap leaves nested calls."""
+
+    def __init__(self, trap: Trap, args: tuple[int, ...], kind: str):
+        self.trap, self.args_, self.kind = trap, args, kind
+        super().__init__(trap.name)
+
+
+class _ExecuteSignal(Exception):
+    def __init__(self, value: int, width: int):
+        self.outcome = Executes(value, width)
+
+
+class Activation:
+    """Runs code on ``state``, in place, remembering old values so that a trap can undo it all.
+
+    While it runs, the counter cell holds the address of the instruction unless the code assigned it."""
+
+    def __init__(self, state: State, externs: Mapping[str, Callable[..., int]], oracle: Oracle, recorder: Recorder | None = None):
+        self.state = state
+        self.isa = state.isa
+        self.externs = externs
+        self.oracle = oracle
+        self.recorder = recorder
+        self.address = state.cells[self.isa.counter.name]
+        self.fields: Mapping[str, int] = {}
+        self.ilen = 0
+        self.fetching = False
+        self._translating = 0
+        self._jumped = False
+        self._journal: list[tuple[Place, int]] = []
+
+    # ---- whole instructions ------------------------------------------------------
+
+    @property
+    def next(self) -> int:
+        return (self.address + self.ilen) & _mask(self.isa.counter.width)
+
+    def instruction(self, body: list[Stmt], fields: Mapping[str, int], ilen: int) -> Outcome:
+        """Run a form's body to its end and leave the counter where the machine goes on."""
+        self.ilen = ilen
+        self.fields = {**fields, "ilen": ilen, "next": self.next}
+        try:
+            self.block(body, {})
+        except TrapSignal as signal:
+            return self.end(signal)
+        except _ExecuteSignal as signal:
+            return signal.outcome
+        self._go_on()
+        return Next()
+
+    def end(self, signal: TrapSignal) -> Trapped:
+        """Apply the trap's ending."""
+        if not signal.trap.keeps_effects:
+            self.undo()
+        match signal.trap.ending:
+            case "nullify":
+                pass
+            case "suppress" | "complete":
+                self._go_on()
+            case "terminate":
+                self.write((self.isa.counter.name, 0), self.address)
+            case ending:
+                raise MachineError(f"trap '{signal.trap.name}' has an unknown ending '{ending}'")
+        return Trapped(signal.trap, signal.args_, signal.kind, self.ilen)
+
+    def _go_on(self) -> None:
+        if not self._jumped:
+            self.write((self.isa.counter.name, 0), self.next)
+
+    def undo(self) -> None:
+        """Take back everything written so far."""
+        while self._journal:
+            place, old = self._journal.pop()
+            self.state.put(place, old)
+            if self.recorder is not None:
+                self.recorder.note_undone(place)
+        self._jumped = False
+
+    # ---- places ------------------------------------------------------------------
+
+    def read(self, place: Place) -> int:
+        if self.recorder is not None:
+            self.recorder.note_read(place)
+        return self.state.get(place)
+
+    def write(self, place: Place, value: int) -> None:
+        self._journal.append((place, self.state.get(place)))
+        self.state.put(place, value)
+        if self.recorder is not None:
+            self.recorder.written.add(place)
+
+    # ---- storage -----------------------------------------------------------------
+
+    def load(self, space: Space, address: int, width: int) -> int:
+        # The fetch is the one reader whose accesses are 'execute'; a table its translation walks is read.
+        access = EXECUTE if self.fetching and not self._translating else READ
+        values = [self.read(place) for place in self.places(space, self._span(space, address, width), access)]
+        if space.cell_width != 8:
+            return values[0] & _mask(width)
+        return int.from_bytes(bytes(values), "little" if self.isa.little else "big")
+
+    def store(self, space: Space, address: int, width: int, value: int) -> None:
+        places = self.places(space, self._span(space, address, width), WRITE)
+        values: Sequence[int] = [value]
+        if space.cell_width == 8:
+            values = value.to_bytes(width // 8, "little" if self.isa.little else "big")
+        for place, cell in zip(places, values, strict=True):
+            self.write(place, cell)
+
+    @staticmethod
+    def _span(space: Space, address: int, width: int) -> list[int]:
+        count = width // 8 if space.cell_width == 8 else 1
+        return [address + offset for offset in range(count)]
+
+    def places(self, space: Space, addresses: Sequence[int], access: int) -> list[Place]:
+        """Where the addresses of ``space`` end up physically, or a trap."""
+        addresses = [address & _mask(space.address_width) for address in addresses]
+        if space.onto is None:
+            return [(space.name, address) for address in addresses]
+        if space.base is not None:
+            start = self.read((space.base.name, 0))
+            return self.places(space.onto, [start + address for address in addresses], access)
+        if space.translation is not None:
+            addresses = self._translate(space.translation, space.granule, addresses, access)
+        return self.places(space.onto, addresses, access)
+
+    def _translate(self, translation: Function, granule: int, addresses: Sequence[int], access: int) -> list[int]:
+        """Map each granule by its first address touched; offsets within a granule stay."""
+        images: dict[int, int] = {}
+        offset = _mask(granule)
+        for address in addresses:
+            if address >> granule not in images:
+                self._translating += 1
+                try:
+                    image = self.call(translation, (address, access))
+                finally:
+                    self._translating -= 1
+                images[address >> granule] = image & ~offset
+        return [images[address >> granule] | address & offset for address in addresses]
+
+    # ---- calls and statements ------------------------------------------------------
+
+    def call(self, function: Function, args: tuple[int, ...]) -> int:
+        """The function's result; 0 for a procedure."""
+        result = self.block(function.body, {name: value for (name, _), value in zip(function.params, args, strict=True)})
+        if result is None and function.result is not None:
+            raise MachineError(f"function '{function.name}' ended without a result")
+        return result or 0
+
+    def block(self, body: list[Stmt], env: Locals) -> int | None:
+        """Run statements in order. None: ran off the end; a number: returned it (0 from procedures)."""
+        for statement in body:
+            returned = self.statement(statement, env)
+            if returned is not None:
+                return returned
+        return None
+
+    def statement(self, s: Stmt, env: Locals) -> int | None:
+        match s:
+            case core.SetLocal():
+                env[s.name] = self.value(s.value, env)
+            case core.Write():
+                self.write((s.cell.name, 0), self.value(s.value, env))
+                self._jumped |= s.cell is self.isa.counter
+            case core.WriteElement():
+                index = self.value(s.index, env)
+                self.write((s.array.name, index), self.value(s.value, env))
+            case core.Store():
+                address = self.value(s.address, env)
+                self.store(s.space, address, s.value.width, self.value(s.value, env))
+            case core.If():
+                return self.block(s.then if self.value(s.condition, env) else s.other, env)
+            case core.Loop():
+                return self._loop(s, env)
+            case core.Raise():
+                args = self.values(s.args, env)
+                raise TrapSignal(s.trap, args, "memory" if self._translating or self.fetching else s.trap.kind)
+            case core.Call():
+                self.call(s.function, self.values(s.args, env))
+            case core.Return():
+                return 0 if s.value is None else self.value(s.value, env)
+            case core.Execute():
+                raise _ExecuteSignal(self.value(s.value, env), s.value.width)
+            case core.Mark():
+                pass  # regions label states for the checker; they do nothing
+            case _:
+                raise MachineError(f"not a statement: {type(s).__name__}")
+        return None
+
+    def _loop(self, loop: core.Loop, env: Locals) -> int | None:
+        for i in range(loop.first, loop.last + 1):
+            env[loop.local] = i
+            if loop.condition is not None and not self.value(loop.condition, env):
+                break
+            returned = self.block(loop.body, env)
+            if returned is not None:
+                return returned
+        return None
+
+    # ---- expressions ---------------------------------------------------------------
+
+    def values(self, args: Sequence[Expr], env: Locals) -> tuple[int, ...]:
+        return tuple([self.value(arg, env) for arg in args])
+
+    def value(self, e: Expr, env: Locals) -> int:
+        """The unsigned value of an expression, its parts evaluated from left to right."""
+        match e:
+            case core.Const():
+                return e.value
+            case core.Local():
+                return env[e.name]
+            case core.Field():
+                if e.name not in self.fields:
+                    raise MachineError(f"no value for the field '{e.name}'")
+                return self.fields[e.name]
+            case core.Read():
+                return self.read((e.cell.name, 0))
+            case core.ReadElement():
+                return self.read((e.array.name, self.value(e.index, env)))
+            case core.Load():
+                return self.load(e.space, self.value(e.address, env), e.width)
+            case core.Apply():
+                return e.op.plain(e.args[0].width, *self.values(e.args, env)) & _mask(e.width)
+            case core.Extract():
+                return self.value(e.arg, env) >> e.low & _mask(e.width)
+            case core.Extend():
+                value = self.value(e.arg, env)
+                return to_signed(value, e.arg.width) & _mask(e.width) if e.signed else value
+            case core.Concat():
+                joined = 0
+                for part in e.parts:
+                    joined = joined << part.width | self.value(part, env)
+                return joined
+            case core.Choice():
+                return self.value(e.then if self.value(e.condition, env) else e.other, env)
+            case core.CallFunction():
+                return self.call(e.function, self.values(e.args, env))
+            case core.CallExtern():
+                if e.name not in self.externs:
+                    raise MachineError(f"no implementation of the extern function '{e.name}'")
+                return self.externs[e.name](*self.values(e.args, env)) & _mask(e.width)
+            case core.Undefined():
+                return self.oracle(e.width) & _mask(e.width)
+            case _:
+                raise MachineError(f"not an expression: {type(e).__name__}")
+
+
+def _mask(width: int) -> int:
+    return (1 << width) - 1
