@@ -225,7 +225,9 @@ class Elaborator(Instructions):
             self.guarded(link)
 
     def translation(self, node: Node) -> tuple[core.Function, core.Expr | None]:
-        _, name, params, result, identity, block = node.children
+        _, name, params, result, word, identity, block = node.children
+        if word is not None and word != "identity":
+            raise Mistake("SP107", f"unexpected '{word}'", word.span, "identity when ...")
         body = Body("translation")
         listed = self.params(params, body)
         if len(listed) != 2 or listed[1][1] != 2:

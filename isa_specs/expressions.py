@@ -323,10 +323,6 @@ class Expressions:
         if isinstance(condition, core.Const):
             return self.infer(yes if condition.value else no, body, want)
         then, other = self.pair(yes, no, body, want)
-        if isinstance(then, Number):
-            if want is None:
-                assert isinstance(other, Number)
-                raise Mistake("SP203", "these numbers need a width here", node.span, "write 8'1, say")
         a, b = self.agree(then, other, node, want)
         return Value(core.Choice(condition, a, b), then.layout if isinstance(then, Value) else None)
 

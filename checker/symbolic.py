@@ -1,0 +1,437 @@
+"""The symbolic reading: one instruction as terms over the state before it.
+
+Storage is guest-relative: every view (:attr:`Space.view`) is one array indexed by the address the
+program uses. Accesses through a translation are taken not to fault; what that rests on is decided once per
+translation (:mod:`checker.translations`). Everything else is exact up to the loop bounds of the description.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from checker.terms import Term, Terms
+from isa_specs import core
+from isa_specs.expressions import ILEN_WIDTH
+from isa_specs.ops import OPERATORS
+
+MOVED = "@moved"  # whether the counter has been assigned
+
+
+@dataclass
+class Trapping:
+    """A way the instruction traps: under ``condition``, with the state then (only for endings that keep effects)."""
+
+    condition: Term
+    trap: core.Trap
+    args: tuple[Term, ...]
+    kind: str
+    state: dict[str, Term] | None = None
+
+
+@dataclass
+class Step:
+    """What an instruction does to a state: traps, an ``execute``, or the state after (valid under ``completes``)."""
+
+    start: Start
+    traps: list[Trapping] = field(default_factory=list)
+    execute: list[tuple[Term, Term]] = field(default_factory=list)
+    written: dict[str, Term] = field(default_factory=dict)
+    completes: Term | None = None
+    marks: dict[str, Term] = field(default_factory=dict)
+
+    def after(self, name: str) -> Term:
+        """The component's value after completion."""
+        return self.written.get(name, self.start[name])
+
+    def trapped(self, terms: Terms, kinds: frozenset[str] | set[str] | None = None) -> Term:
+        """Whether it traps (with one of ``kinds``)."""
+        return terms.any([t.condition for t in self.traps if kinds is None or t.kind in kinds])
+
+
+class Start:
+    """The state before a step: terms for components, made when first asked for."""
+
+    def __init__(self, terms: Terms, isa: core.Isa, prefix: str, shared: dict[str, Term] | None = None):
+        self.terms, self.isa, self.prefix = terms, isa, prefix
+        self.values: dict[str, Term] = dict(shared or {})
+
+    def __getitem__(self, name: str) -> Term:
+        found = self.values.get(name)
+        if found is None:
+            found = self.values[name] = self.fresh(name, self.prefix)
+        return found
+
+    def fresh(self, name: str, prefix: str) -> Term:
+        """A new unknown value of the component ``name``."""
+        isa = self.isa
+        if name in isa.cells:
+            return self.terms.var(prefix + name, isa.cells[name].width)
+        if name in isa.arrays:
+            array = isa.arrays[name]
+            return self.terms.memory(prefix + name, array.index_width, array.width)
+        space = isa.spaces[name]
+        return self.terms.memory(prefix + name, space.address_width, space.cell_width)
+
+
+class Symbolic:
+    """Runs bodies of one description on symbolic states."""
+
+    def __init__(self, terms: Terms, isa: core.Isa):
+        self.terms, self.isa = terms, isa
+        self._undefined: dict[tuple[object, ...], str] = {}
+
+    # ---- entry points -----------------------------------------------------------------------
+
+    def form(self, form: core.Form, start: Start, fields: dict[str, Term]) -> Step:
+        """One instruction of this form on ``start``; ``fields`` are its encoding fields (see :meth:`fields`)."""
+        run = _Run(self, start, dict(fields), form.label or form.instruction)
+        for name, expr in self.isa.contexts.items():
+            run.fields[name] = run.expr(expr, {})
+        return run.instruction(form.body)
+
+    def fields(self, form: core.Form) -> dict[str, Term]:
+        """Terms for the fields of a form: unknowns, constants where the encoding fixes them."""
+        t = self.terms
+        out = {name: t.var(f"field.{name}", width) for name, width in form.fields.items()}
+        if isinstance(form.encoding, core.ByteEncoding):
+            for prefix in self.isa.prefixes.values():
+                out[prefix.name] = t.var(f"field.{prefix.name}", prefix.width)
+            for element in form.encoding.elements:
+                if isinstance(element, core.ModRM) and element.digit is not None:
+                    out["reg"] = t.const(3, element.digit)
+            out["ilen"] = t.var("field.ilen", ILEN_WIDTH)
+        else:
+            widths = dict(form.encoding.format.fields)
+            for name, value in form.encoding.values:
+                out[name] = t.const(widths[name], value)
+            out["ilen"] = t.const(ILEN_WIDTH, form.encoding.format.length)
+        return out
+
+    def sound_fields(self, form: core.Form, start: Start, fields: dict[str, Term]) -> Term:
+        """That the fields are ones the decoder can deliver: ``where``, prefix values, ModRM, length."""
+        t = self.terms
+        run = _Run(self, start, dict(fields), "where")
+        for name, expr in self.isa.contexts.items():
+            run.fields[name] = run.expr(expr, {})
+        parts = []
+        if form.where is not None:
+            parts.append(run.expr(form.where, {}))
+        if isinstance(form.encoding, core.ByteEncoding):
+            for prefix in self.isa.prefixes.values():
+                legal = {0, *(value for _, value in prefix.bytes)}
+                if len(legal) < 1 << prefix.width:
+                    parts.append(t.any([t.eq(fields[prefix.name], t.const(prefix.width, value)) for value in sorted(legal)]))
+            if any(isinstance(e, core.ModRM) for e in form.encoding.elements):
+                parts.append(self.modrm_sound(run.fields))
+            size = t.const(ILEN_WIDTH, len(form.encoding.elements))
+            parts.append(t.negate(self._ult(fields["ilen"], size)))
+        return t.all(parts)
+
+    def modrm_sound(self, f: dict[str, Term]) -> Term:
+        """The decoder's promises about ModRM fields: which of SIB and displacement are there, zero where absent."""
+        t = self.terms
+
+        def is_(name: str, value: int) -> Term:
+            return t.eq(f[name], t.const(f[name].width, value))
+
+        long = t.true if "addrsize" not in f else is_("addrsize", 1)
+        memory = t.negate(is_("mod", 3))
+        sib = t.all([long, memory, is_("rm", 4)])
+        no_sib = t.all([is_("scale", 0), is_("index", 0), is_("base", 0)])
+        direct = t.both(is_("mod", 0), t.ite(long, t.either(is_("rm", 5), t.both(sib, is_("base", 5))), is_("rm", 6)))
+        low8 = t.extract(f["disp"], 7, 0)
+        short = t.eq(f["disp"], t.extend(low8, 32, True))
+        word = t.eq(f["disp"], t.extend(t.extract(f["disp"], 15, 0), 32, True))
+        none = t.either(is_("mod", 3), t.both(is_("mod", 0), t.negate(direct)))
+        return t.all([
+            t.eq(f["has_sib"], sib),
+            t.either(sib, no_sib),
+            t.ite(none, is_("disp", 0), t.ite(is_("mod", 1), short, t.either(long, word))),
+        ])
+
+    def _ult(self, a: Term, b: Term) -> Term:
+        return self.terms.apply(OPERATORS["ult"], (a, b))
+
+    def delivery(self, trap: core.Trap, start: Start, args: tuple[Term, ...], ilen: Term) -> Step:
+        """A trap's delivery on the state as it was left by the instruction."""
+        run = _Run(self, start, {"ilen": ilen}, f"deliver {trap.name}")
+        assert trap.delivery is not None
+        env = {name: arg for (name, _), arg in zip(trap.params, args, strict=True)}
+        return run.body(trap.delivery.body, env)
+
+    def call(self, function: core.Function, start: Start, args: tuple[Term, ...], fields: dict[str, Term]) -> tuple[Step, Term | None]:
+        """A function on its own: the step with its traps, and its result."""
+        run = _Run(self, start, dict(fields), function.name)
+        env = {name: arg for (name, _), arg in zip(function.params, args, strict=True)}
+        result = run.block(function.body, env)
+        return run.finish(), result if isinstance(result, Term) else None
+
+    def expr(self, expr: core.Expr, start: Start, fields: dict[str, Term] | None = None) -> Term:
+        """A pure expression on a state."""
+        return _Run(self, start, dict(fields or {}), "expression").expr(expr, {})
+
+    def undefined(self, key: tuple[object, ...], width: int) -> Term:
+        # The same occurrence gets the same unknown in both runs: outcome sets are compared choice by choice.
+        name = self._undefined.setdefault(key, f"undefined.{len(self._undefined)}")
+        return self.terms.var(name, width)
+
+
+_ENDED = object()  # what a block returns when every path through it traps or executes
+
+
+class _Run:
+    """One run of a body: the state so far as written components over the start."""
+
+    def __init__(self, owner: Symbolic, start: Start, fields: dict[str, Term], label: str):
+        self.owner, self.terms, self.isa = owner, owner.terms, owner.isa
+        self.start, self.fields = start, fields
+        self.step = Step(start)
+        self.state: dict[str, Term] = {}
+        self.live = self.terms.true  # nothing has trapped so far
+        self.path = self.terms.true  # condition of the branch being run
+        self.trail: list[object] = [label]
+
+    # ---- whole bodies -------------------------------------------------------------------------
+
+    def instruction(self, block: list[core.Stmt]) -> Step:
+        t, counter = self.terms, self.isa.counter
+        here = self.start[counter.name]
+        self.fields["next"] = t.add(here, t.extend(self.fields["ilen"], counter.width, False)) if counter.width >= ILEN_WIDTH else here
+        self.state[MOVED] = t.false
+        self.block(block, {})
+        step = self.finish()
+        self._settle_counter(step.written)
+        return step
+
+    def body(self, block: list[core.Stmt], env: dict[str, Term]) -> Step:
+        self.block(block, env)
+        step = self.finish()
+        step.written.pop(MOVED, None)
+        return step
+
+    def finish(self) -> Step:
+        self.step.completes = self.live
+        self.step.written = dict(self.state)
+        return self.step
+
+    def _settle_counter(self, written: dict[str, Term]) -> None:
+        moved = written.pop(MOVED)
+        name = self.isa.counter.name
+        written[name] = self.terms.ite(moved, written.get(name, self.start[name]), self.fields["next"])
+
+    # ---- statements --------------------------------------------------------------------------------
+
+    def block(self, block: list[core.Stmt], env: dict[str, Term]) -> object:
+        """Run statements; returns the value returned, None, or _ENDED."""
+        for statement in block:
+            result = self.statement(statement, env)
+            if result is not None:
+                return result
+        return None
+
+    def statement(self, s: core.Stmt, env: dict[str, Term]) -> object:
+        t = self.terms
+        if isinstance(s, core.SetLocal):
+            env[s.name] = self.expr(s.value, env)
+        elif isinstance(s, core.Write):
+            self.state[s.cell.name] = self.expr(s.value, env)
+            if s.cell is self.isa.counter and MOVED in self.state:
+                self.state[MOVED] = t.true
+        elif isinstance(s, core.WriteElement):
+            index, value = self.expr(s.index, env), self.expr(s.value, env)
+            self.state[s.array.name] = t.store(self.get(s.array.name), index, value)
+        elif isinstance(s, core.Store):
+            self.write_space(s.space, self.expr(s.address, env), self.expr(s.value, env))
+        elif isinstance(s, core.If):
+            return self.branch(s, env)
+        elif isinstance(s, core.Loop):
+            return self.loop(s, env)
+        elif isinstance(s, core.Raise):
+            args = tuple(self.expr(arg, env) for arg in s.args)
+            return self.raise_(s.trap, args)
+        elif isinstance(s, core.Call):
+            return self.call(s.function, s.args, env, s)[1]
+        elif isinstance(s, core.Return):
+            return self.expr(s.value, env) if s.value is not None else _RETURNED
+        elif isinstance(s, core.Execute):
+            condition = t.both(self.live, self.path)
+            self.step.execute.append((condition, self.expr(s.value, env)))
+            return _ENDED
+        else:
+            assert isinstance(s, core.Mark)
+            holds = t.both(self.path, self.expr(s.condition, env))
+            self.step.marks[s.label] = t.either(self.step.marks.get(s.label, t.false), holds)
+        return None
+
+    def raise_(self, trap: core.Trap, args: tuple[Term, ...]) -> object:
+        t = self.terms
+        condition = t.both(self.live, self.path)
+        if condition is not t.false:
+            kept = None
+            if trap.keeps_effects:
+                kept = dict(self.state)
+                if trap.ending == "complete" and MOVED in kept:
+                    self._settle_counter(kept)
+                else:
+                    kept.pop(MOVED, None)
+                    kept.pop(self.isa.counter.name, None)
+            self.step.traps.append(Trapping(condition, trap, args, trap.kind, kept))
+        self.live = t.both(self.live, t.negate(self.path))
+        return _ENDED
+
+    def branch(self, s: core.If, env: dict[str, Term]) -> object:
+        t = self.terms
+        condition = self.expr(s.condition, env)
+        if condition.is_const:
+            return self.block(s.then if condition.data else s.other, env)
+        outer_path, before, env_before = self.path, self.state, dict(env)
+        self.path, self.state = t.both(outer_path, condition), dict(before)
+        live_before = self.live
+        a = self.block(s.then, env)
+        state_a, env_a, live_a = self.state, dict(env), self.live
+        env.clear()
+        env.update(env_before)
+        self.path, self.state, self.live = t.both(outer_path, t.negate(condition)), dict(before), live_before
+        b = self.block(s.other, env)
+        self.path = outer_path
+        self.live = t.both(live_a, self.live) if live_a is not self.live else live_a
+        if a is _ENDED:
+            return b
+        if b is _ENDED:
+            self.state = state_a
+            env.clear()
+            env.update(env_a)
+            return a
+        self.state = self.merge(condition, state_a, self.state)
+        for name in env_before:
+            if env_a[name] is not env[name]:
+                env[name] = t.ite(condition, env_a[name], env[name])
+        if isinstance(a, Term) and isinstance(b, Term):
+            return t.ite(condition, a, b)
+        return a if a is not None else b
+
+    def merge(self, condition: Term, then: dict[str, Term], other: dict[str, Term]) -> dict[str, Term]:
+        t, out = self.terms, {}
+        for name in dict.fromkeys((*then, *other)):
+            a = then.get(name) or self.start[name]
+            b = other.get(name) or self.start[name]
+            out[name] = t.ite(condition, a, b)
+        return out
+
+    def loop(self, s: core.Loop, env: dict[str, Term]) -> object:
+        """Unrolled. A round that may not happen is a branch around its body."""
+        t = self.terms
+        active = t.true
+        outer_path = self.path
+        for i in range(s.first, s.last + 1):
+            self.trail.append(i)
+            env[s.local] = t.const(s.width, i)
+            if s.condition is not None:
+                active = t.both(active, self.expr(s.condition, env))
+                if active is t.false:
+                    self.trail.pop()
+                    break
+            before, env_before = self.state, dict(env)
+            self.path, self.state = t.both(outer_path, active), dict(before)
+            ended = self.block(s.body, env)
+            self.path = outer_path
+            if ended is _ENDED:
+                if active is t.true:
+                    self.trail.pop()
+                    return _ENDED
+                self.state = before
+                env.clear()
+                env.update(env_before)
+            elif active is not t.true:
+                self.state = self.merge(active, self.state, before)
+                for name in env_before:
+                    if env[name] is not env_before[name]:
+                        env[name] = t.ite(active, env[name], env_before[name])
+            self.trail.pop()
+        return None
+
+    # ---- expressions -----------------------------------------------------------------------------------
+
+    def get(self, name: str) -> Term:
+        return self.state.get(name) or self.start[name]
+
+    def expr(self, e: core.Expr, env: dict[str, Term]) -> Term:
+        kind = type(e)
+        t = self.terms
+        if kind is core.Const:
+            return t.const(e.width, e.value)  # type: ignore[attr-defined]
+        if kind is core.Local:
+            return env[e.name]  # type: ignore[attr-defined]
+        if kind is core.Read:
+            return self.get(e.cell.name)  # type: ignore[attr-defined]
+        if kind is core.Field:
+            return self.fields[e.name]  # type: ignore[attr-defined]
+        if isinstance(e, core.Apply):
+            return t.apply(e.op, tuple(self.expr(arg, env) for arg in e.args))
+        if isinstance(e, core.Extract):
+            return t.extract(self.expr(e.arg, env), e.high, e.low)
+        if isinstance(e, core.Extend):
+            return t.extend(self.expr(e.arg, env), e.width, e.signed)
+        if isinstance(e, core.Concat):
+            return t.concat([self.expr(part, env) for part in e.parts])
+        if isinstance(e, core.Choice):
+            return self.choice(e, env)
+        if isinstance(e, core.ReadElement):
+            return t.select(self.get(e.array.name), self.expr(e.index, env))
+        if isinstance(e, core.Load):
+            return self.read_space(e.space, self.expr(e.address, env), e.width)
+        if isinstance(e, core.CallFunction):
+            result = self.call(e.function, e.args, env, e)[0]
+            return result if isinstance(result, Term) else t.const(e.width, 0)
+        if isinstance(e, core.CallExtern):
+            return t.call(e.name, tuple(self.expr(arg, env) for arg in e.args), e.width)
+        assert isinstance(e, core.Undefined)
+        return self.owner.undefined((*self.trail, id(e)), e.width)
+
+    def choice(self, e: core.Choice, env: dict[str, Term]) -> Term:
+        t = self.terms
+        condition = self.expr(e.condition, env)
+        if condition.is_const:
+            return self.expr(e.then if condition.data else e.other, env)
+        outer, before, live = self.path, self.state, self.live
+        self.path, self.state = t.both(outer, condition), dict(before)
+        a = self.expr(e.then, env)
+        state_a, live_a = self.state, self.live
+        self.path, self.state, self.live = t.both(outer, t.negate(condition)), dict(before), live
+        b = self.expr(e.other, env)
+        self.path = outer
+        self.live = t.both(live_a, self.live) if live_a is not self.live else live_a
+        self.state = self.merge(condition, state_a, self.state)
+        return t.ite(condition, a, b)
+
+    def call(self, function: core.Function, args: tuple[core.Expr, ...], env: dict[str, Term], site: object) -> tuple[object, object]:
+        """(value, ended): the result of a function, and _ENDED when every path through it traps."""
+        inner = {name: self.expr(arg, env) for (name, _), arg in zip(function.params, args, strict=True)}
+        self.trail.append(id(site))
+        result = self.block(function.body, inner)
+        self.trail.pop()
+        return (result, _ENDED) if result is _ENDED else (result, None)
+
+    # ---- spaces ------------------------------------------------------------------------------------------
+
+    def read_space(self, space: core.Space, address: Term, width: int) -> Term:
+        t, memory = self.terms, self.get(space.view.name)
+        count = width // space.cell_width
+        if count == 1:
+            return t.select(memory, address)
+        cells = [t.select(memory, t.add(address, t.const(space.address_width, k))) for k in range(count)]
+        return t.concat(cells[::-1] if self.isa.little else cells)
+
+    def write_space(self, space: core.Space, address: Term, value: Term) -> None:
+        t, name = self.terms, space.view.name
+        memory = self.get(name)
+        size = space.cell_width
+        count = value.width // size
+        for k in range(count):
+            low = (k if self.isa.little else count - 1 - k) * size
+            at = address if count == 1 else t.add(address, t.const(space.address_width, k))
+            memory = t.store(memory, at, t.extract(value, low + size - 1, low))
+        self.state[name] = memory
+
+
+_RETURNED = object()
