@@ -116,23 +116,27 @@ class Activation:
     def load(self, space: Space, address: int, width: int) -> int:
         # The fetch is the one reader whose accesses are 'execute'; a table its translation walks is read.
         access = EXECUTE if self.fetching and not self._translating else READ
-        values = [self.read(place) for place in self.places(space, self._span(space, address, width), access)]
+        values = [self.read(place) for place in self._operand(space, address, width, access)]
         if space.cell_width != 8:
             return values[0] & _mask(width)
         return int.from_bytes(bytes(values), "little" if self.isa.little else "big")
 
     def store(self, space: Space, address: int, width: int, value: int) -> None:
-        places = self.places(space, self._span(space, address, width), WRITE)
+        places = self._operand(space, address, width, WRITE)
         values: Sequence[int] = [value]
         if space.cell_width == 8:
             values = value.to_bytes(width // 8, "little" if self.isa.little else "big")
         for place, cell in zip(places, values, strict=True):
             self.write(place, cell)
 
-    @staticmethod
-    def _span(space: Space, address: int, width: int) -> list[int]:
+    def _operand(self, space: Space, address: int, width: int, access: int) -> list[Place]:
+        """The places of a whole operand: all of it is translated before any of it is used."""
         count = width // 8 if space.cell_width == 8 else 1
-        return [address + offset for offset in range(count)]
+        addresses = [(address + offset) & _mask(space.address_width) for offset in range(count)]
+        places = self.places(space, addresses, access)
+        if self.recorder is not None and not space.physical:
+            self.recorder.views.update(dict.fromkeys((space.name, address) for address in addresses))
+        return places
 
     def places(self, space: Space, addresses: Sequence[int], access: int) -> list[Place]:
         """Where the addresses of ``space`` end up physically, or a trap."""

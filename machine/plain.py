@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
 
-from isa_specs.core import Expr, Form, Isa, Space, Trap
+from isa_specs.core import Expr, FixedEncoding, Form, Isa, Space, Trap
+from isa_specs.encoding import Decoded, Decoder, decoder
 from machine.activation import Activation, Oracle, TrapSignal
 from machine.errors import MachineError
 from machine.externs import EXTERNS
@@ -14,20 +15,6 @@ from machine.outcomes import Executes, Next, Outcome, Trapped
 from machine.state import Place, Recorder, State
 
 __all__ = ["Executes", "Machine", "Next", "Outcome", "Ran", "StepResult", "Trapped"]
-
-
-class Decoded(Protocol):
-    """An instruction found by the decoder; ``length`` in bytes."""
-
-    form: Form
-    fields: Mapping[str, int]
-    length: int
-
-
-class Decodes(Protocol):
-    def decode(
-        self, fetch_byte: Callable[[int], int], contexts: Callable[[Mapping[str, int]], Mapping[str, int]]
-    ) -> Decoded | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +51,14 @@ class Machine:
         *,
         oracle: Oracle = zeros,
         externs: Mapping[str, Callable[..., int]] = EXTERNS,
-        decoder: Decodes | None = None,
     ):
         self.isa = isa
         self.oracle = oracle
         self.externs = externs
-        self._decoder = decoder
 
     @property
-    def decoder(self) -> Decodes:
-        if self._decoder is None:
-            from isa_specs.encoding import Decoder
-
-            self._decoder = Decoder(self.isa)
-        return self._decoder
+    def decoder(self) -> Decoder:
+        return decoder(self.isa)
 
     def _activation(self, state: State, recorder: Recorder | None = None) -> Activation:
         return Activation(state, self.externs, self.oracle, recorder)
@@ -116,33 +97,61 @@ class Machine:
             self.deliver(result.outcome.trap, result.outcome.args, state, result.outcome.ilen, recorder)
         return result
 
+    def perform(self, decoded: Decoded, state: State, recorder: Recorder | None = None) -> StepResult:
+        """Like :meth:`step`, for an instruction decoded elsewhere: nothing is fetched."""
+        return self._perform(self._activation(state, recorder), decoded)
+
     def _step(self, run: Activation) -> StepResult:
-        fetched = _Fetched(self.isa, run)
+        fetched = _Fetched(run)
         try:
             decoded = self.decoder.decode(fetched.byte, fetched.contexts)
         except TrapSignal as signal:
             return StepResult(run.address, None, run.end(signal))
         if decoded is None:
-            run.ilen = fetched.length
-            return StepResult(run.address, None, self._illegal(run))
+            return StepResult(run.address, None, self._illegal(run, self.length_of_illegal(bytes(fetched.data))))
+        return self._perform(run, decoded)
+
+    def _perform(self, run: Activation, decoded: Decoded) -> StepResult:
         outcome = run.instruction(decoded.form.body, decoded.fields, decoded.length)
         if not isinstance(outcome, Executes):
             return StepResult(run.address, decoded, outcome)
         # The named instruction runs at the address and with the length of the one that names it.
-        executed = self.decoder.decode(outcome.byte, fetched.contexts)
+        executed = self.decoder.decode(outcome.byte, _Fetched(run).contexts)
         if executed is None:
-            return StepResult(run.address, decoded, self._illegal(run))
+            return StepResult(run.address, decoded, self._illegal(run, decoded.length))
         outcome = run.instruction(executed.form.body, executed.fields, decoded.length)
         if isinstance(outcome, Executes):
             raise MachineError(f"{executed.form.instruction} executed by {decoded.form.instruction} executes once more")
         return StepResult(run.address, decoded, outcome, executed)
 
-    def _illegal(self, run: Activation) -> Trapped:
+    def _illegal(self, run: Activation, ilen: int) -> Trapped:
         if self.isa.illegal is None:
             raise MachineError(f"{self.isa.name} does not say what bytes that are no instruction do")
         trap, args = self.isa.illegal
-        run.fields = {"ilen": run.ilen, "next": run.next}
+        run.ilen = ilen
+        run.fields = {"ilen": ilen, "next": run.next}
         return run.end(TrapSignal(trap, run.values(args, {}), trap.kind))
+
+    @cached_property
+    def _fixed_lengths(self) -> dict[int, int]:
+        """First byte -> length of the fixed-format instructions that begin with it."""
+        found: dict[int, int] = {}
+        for encoding in (form.encoding for form in self.isa.forms):
+            if isinstance(encoding, FixedEncoding):
+                word, values = 0, dict(encoding.values)
+                for name, width in encoding.format.fields:
+                    word = word << width | values.get(name, 0)
+                length = encoding.format.length
+                found.setdefault(word.to_bytes(length, "little" if self.isa.little else "big")[0], length)
+        return found
+
+    def length_of_illegal(self, data: bytes) -> int:
+        """How long bytes that are no instruction count as.
+
+        Fixed formats encode the length in the leading bits of the operation code (GA22-7000, "Instruction Formats"), so
+        the instructions that begin most alike tell it; otherwise it is what had to be fetched to find out."""
+        alike = min(self._fixed_lengths, key=lambda first: first ^ data[0], default=None)
+        return len(data) if alike is None else self._fixed_lengths[alike]
 
     def run(self, state: State, max_steps: int, on_trap: Callable[[StepResult, State], bool] | None = None) -> Ran:
         """Step until the machine halts or ``max_steps`` are done.
@@ -188,27 +197,26 @@ class Machine:
 class _Fetched:
     """The bytes of one instruction, fetched as the decoder asks for them."""
 
-    def __init__(self, isa: Isa, run: Activation):
-        self.isa = isa
+    def __init__(self, run: Activation):
         self.run = run
-        self.length = 0
+        self.isa = run.isa
+        self.data = bytearray()
 
     def byte(self, offset: int) -> int:
         if self.isa.fetch is None:
             raise MachineError(f"{self.isa.name} does not say how instructions are fetched")
         self.run.fetching = True
         try:
-            address = (self.run.address + offset) & ((1 << self.isa.counter.width) - 1)
-            value = self.run.call(self.isa.fetch, (address,))
+            value = self.run.call(self.isa.fetch, ((self.run.address + offset) & ((1 << self.isa.counter.width) - 1),))
         finally:
             self.run.fetching = False
-        self.length = max(self.length, offset + 1)
+        self.data.append(value)
         return value
 
     def contexts(self, prefixes: Mapping[str, int]) -> dict[str, int]:
         """The contexts for these prefixes, each seeing those before it."""
         known = dict(prefixes)
+        self.run.fields = known
         for name, expression in self.isa.contexts.items():
-            self.run.fields = known
             known[name] = self.run.value(expression, {})
         return {name: known[name] for name in self.isa.contexts}

@@ -146,10 +146,13 @@ class State:
 
 @dataclass(slots=True)
 class Recorder:
-    """What a run looked at and changed: ``read`` holds the places whose first use was a read."""
+    """What a run looked at and changed: ``read`` holds the places whose first use was a read.
+
+    ``views`` holds the addresses used in spaces that lie in another, tables before what is reached through them."""
 
     read: set[Place] = field(default_factory=set)
     written: set[Place] = field(default_factory=set)
+    views: dict[Place, None] = field(default_factory=dict)
 
     def note_read(self, place: Place) -> None:
         if place not in self.written:
