@@ -47,7 +47,8 @@ class Window:
 class Element(Protocol):
     """``read`` adds fields to ``env`` and returns the offset behind the part, or -1 where the bytes differ."""
 
-    names: tuple[str, ...]
+    @property
+    def names(self) -> tuple[str, ...]: ...
 
     def read(self, window: Window, at: int, env: dict[str, int]) -> int: ...
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from isa_specs.core import (
     Apply,
-    Cell,
     Choice,
     Concat,
     Const,
@@ -23,7 +22,7 @@ from isa_specs.core import (
 )
 from isa_specs.ops import to_signed
 
-Environment = Mapping[str | Cell, int]
+Environment = Mapping[Any, int]  # keys are str or Cell; a Mapping's keys cannot be a union in types
 Evaluator = Callable[[Environment], int]
 
 
