@@ -7,6 +7,7 @@ translation (:mod:`checker.translations`). Everything else is exact up to the lo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from checker.terms import Term, Terms
@@ -49,28 +50,28 @@ class Step:
 
 
 class Start:
-    """The state before a step: terms for components, made when first asked for."""
+    """The state before a step: a term for each component, made by ``maker`` when first asked for."""
 
-    def __init__(self, terms: Terms, isa: core.Isa, prefix: str, shared: dict[str, Term] | None = None):
-        self.terms, self.isa, self.prefix = terms, isa, prefix
-        self.values: dict[str, Term] = dict(shared or {})
+    def __init__(self, maker: Callable[[str], Term]):
+        self._maker = maker
+        self.values: dict[str, Term] = {}
 
     def __getitem__(self, name: str) -> Term:
         found = self.values.get(name)
         if found is None:
-            found = self.values[name] = self.fresh(name, self.prefix)
+            found = self.values[name] = self._maker(name)
         return found
 
-    def fresh(self, name: str, prefix: str) -> Term:
-        """A new unknown value of the component ``name``."""
-        isa = self.isa
-        if name in isa.cells:
-            return self.terms.var(prefix + name, isa.cells[name].width)
-        if name in isa.arrays:
-            array = isa.arrays[name]
-            return self.terms.memory(prefix + name, array.index_width, array.width)
-        space = isa.spaces[name]
-        return self.terms.memory(prefix + name, space.address_width, space.cell_width)
+
+def unknown(terms: Terms, isa: core.Isa, prefix: str, name: str) -> Term:
+    """A variable for the component or view ``name``; ``prefix`` tells apart the states that differ in it."""
+    if name in isa.cells:
+        return terms.var(prefix + name, isa.cells[name].width)
+    if name in isa.arrays:
+        array = isa.arrays[name]
+        return terms.memory(prefix + name, array.index_width, array.width)
+    space = isa.spaces[name]
+    return terms.memory(prefix + name, space.address_width, space.cell_width)
 
 
 class Symbolic:

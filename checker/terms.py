@@ -274,6 +274,10 @@ class Terms:
             at = at.args[0]
         return self._make("select", (at, address), None, memory.width)
 
+    def cell(self, memory: Term, address: Term) -> Term:
+        """A cell of a memory as it was to begin with."""
+        return self._make("select", (memory, address), None, memory.width)
+
     def store(self, memory: Term, address: Term, value: Term) -> Term:
         if value.op == "select" and value.args[0] is memory and value.args[1] is address:
             return memory

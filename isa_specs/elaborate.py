@@ -14,7 +14,7 @@ from isa_specs.expressions import Number, number
 from isa_specs.families import expand
 from isa_specs.instructions import Instructions
 from isa_specs.reader import Node, Word
-from isa_specs.scope import Body, Cascade, Definition, unknown
+from isa_specs.scope import Body, Cascade, CellComponent, Component, Definition, GroupComponent, unknown
 
 PREDEFINED = {"read": (0, 2), "write": (1, 2), "execute": (2, 2)}
 
@@ -77,6 +77,7 @@ class Elaborator(Instructions):
             self.check_monitor(monitor)
         self.check_uncalled()
         self.check_whole()
+        self.collect_registers(self.state)
         if self.errors:
             unique = dict.fromkeys(self.errors)
             raise SpecError(sorted(unique, key=lambda d: (d.span.file, d.span.line, d.span.column, d.code)))
@@ -301,6 +302,23 @@ class Elaborator(Instructions):
 
     def d_expect(self, node: Node) -> None:
         self.isa.expects.append(tuple(map(str, node.children)))
+
+    def collect_registers(self, components: dict[str, Component]) -> None:
+        for component in components.values():
+            if not isinstance(component, GroupComponent):
+                continue
+            if component.layout is not None:
+                fields = []
+                for name, pieces in component.layout.fields.items():
+                    child = component.children[name]
+                    assert isinstance(child, CellComponent)
+                    at, placed = child.cell.width, []
+                    for high, low in pieces:
+                        placed.append((at - 1, at - 1 - (high - low), low))
+                        at -= high - low + 1
+                    fields.append((child.cell, tuple(placed)))
+                self.isa.registers[component.name] = core.Register(component.name, component.layout.width, tuple(fields))
+            self.collect_registers(component.children)
 
     # ---- the whole ------------------------------------------------------------------------------------
 

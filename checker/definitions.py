@@ -1,0 +1,215 @@
+"""Popek and Goldberg's definitions, one function each (CACM 17(7), 1974, section 3).
+
+Each returns a :class:`Question`: satisfiable exactly when a witness exists. How the 1974 definitions are read on machines
+that have more state than S = <E, M, P, R> is explained in docs/definitions.md; in short: only legal states count,
+a transition of trap shape is never by itself sensitive, pairs in which the first state faults on memory are set aside,
+and the second state of a pair is one in which a guest really runs: user mode, the profile's controls in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from checker.states import States
+from checker.symbolic import Start, Step
+from checker.terms import Term
+from isa_specs import core
+
+
+@dataclass
+class Question:
+    """``asserted`` all together: is there such a state? ``runs`` are the steps a witness consists of."""
+
+    name: str
+    asserted: list[Term]
+    runs: tuple[tuple[str, Step], ...]
+    fields: dict[str, Term]
+    restricted: bool
+    varied: frozenset[str] = frozenset()
+
+    @property
+    def settled(self) -> bool:
+        """Already known to have no witness."""
+        return any(term.is_const and not term.data for term in self.asserted)
+
+
+class Definitions:
+    """The definitions applied to one form, optionally within one operand region.
+
+    ``restricted`` asks under the profile's controls, otherwise over all legal states."""
+
+    def __init__(self, states: States, form: core.Form, region: str = ""):
+        self.states, self.form, self.region = states, form, region
+        self.terms = states.terms
+        self.fields = states.symbolic.fields(form)
+        self._steps: dict[int, tuple[Start, Step]] = {}
+
+    # ---- building blocks -----------------------------------------------------------------------
+
+    def step(self, start: Start) -> Step:
+        found = self._steps.get(id(start))
+        if found is None:
+            found = self._steps[id(start)] = (start, self.states.symbolic.form(self.form, start, self.fields))
+        return found[1]
+
+    def sound(self, start: Start, step: Step) -> list[Term]:
+        """Legal state, deliverable fields, inside the region."""
+        conditions = [self.states.legal(start), self.states.symbolic.sound_fields(self.form, start, self.fields)]
+        if self.region:
+            conditions.append(step.marks.get(self.region, self.terms.false))
+        return conditions
+
+    def completes(self, step: Step) -> Term:
+        """Neither traps nor hands over to another instruction."""
+        assert step.completes is not None
+        return self.terms.both(step.completes, self.terms.negate(self.terms.any([c for c, _ in step.execute])))
+
+    def goes_on(self, step: Step) -> Term:
+        assert step.completes is not None
+        return step.completes
+
+    def question(self, name: str, restricted: bool, conditions: list[Term], *runs: tuple[str, Step],
+                 varied: frozenset[str] = frozenset()) -> Question:
+        return Question(name, conditions, runs, self.fields, restricted, varied)
+
+    # ---- section 3: privileged -----------------------------------------------------------------------
+
+    def runs_in_user_mode(self, restricted: bool) -> Question:
+        """Against "privileged": a user state in which the instruction does not trap."""
+        start = self.states.allowed() if restricted else self.states.free()
+        step = self.step(start)
+        conditions = [self.states.mode("user", start), *self.sound(start, step), self.goes_on(step)]
+        return self.question("runs in user mode", restricted, conditions, ("user", step))
+
+    def runs_in_supervisor_mode(self) -> Question:
+        """For "privileged": a supervisor state in which it completes; one that traps in both modes is not privileged."""
+        start = self.states.free()
+        step = self.step(start)
+        conditions = [self.states.mode("supervisor", start), *self.sound(start, step), self.goes_on(step)]
+        return self.question("runs in supervisor mode", False, conditions, ("supervisor", step))
+
+    # ---- section 3: control sensitive ------------------------------------------------------------------
+
+    def control(self, restricted: bool, *, user_only: bool) -> Question:
+        """A state in which it completes and changes mode, relocation or a resource the monitor owns.
+
+        A user state must be one the profile allows when ``restricted``; a supervisor state is any legal one."""
+        t, states = self.terms, self.states
+        start = states.allowed() if restricted and user_only else states.free()
+        step = self.step(start)
+        changed = t.any([t.negate(t.same(step.after(name), start[name])) for name in step.written if name in states.control_classes])
+        conditions = [*self.sound(start, step), self.completes(step), changed]
+        if user_only:
+            conditions.append(states.mode("user", start))
+        else:
+            conditions.append(t.negate(states.mode("user", start)))
+        return self.question("control, in user mode" if user_only else "control", restricted, conditions, ("state", step))
+
+    # ---- section 3: behaviour sensitive (location, mode), and resource, time, identity ---------------------
+
+    def behaviour(self, kind: str, restricted: bool) -> Question:
+        """Two states that differ only in components of class ``kind``, the second a user state that does not trap,
+        the first not faulting on memory, with different outcomes."""
+        t, states = self.terms, self.states
+        varied = states.classes[kind]
+        first, second = states.pair(varied, restricted=restricted)
+        one, two = self.step(first), self.step(second)
+        memory_trap = one.trapped(t, {"memory"})
+        conditions = [
+            *self.sound(second, two), states.legal(first), states.mode("user", second),
+            self.goes_on(two), t.negate(memory_trap), self.differ(one, two, varied),
+        ]
+        return self.question(kind, restricted, conditions, ("virtual", one), ("real", two), varied=varied)
+
+    def differ(self, one: Step, two: Step, varied: frozenset[str]) -> Term:
+        """Whether two outcomes differ, ``two`` not trapping."""
+        t = self.terms
+        parts = [one.trapped(t)]
+        for name in self.states.observable(one.written, two.written):
+            a, b = one.after(name), two.after(name)
+            same = t.same(a, b)
+            if name in varied:  # differed before: fine if both left it alone
+                same = t.either(same, t.both(t.same(a, one.start[name]), t.same(b, two.start[name])))
+            parts.append(t.negate(same))
+        if one.execute or two.execute:
+            parts.append(t.negate(self.same_execute(one, two)))
+        return t.any(parts)
+
+    def same_execute(self, one: Step, two: Step) -> Term:
+        """Whether both hand over to the same instruction, or neither does."""
+        t = self.terms
+        a = t.any([condition for condition, _ in one.execute])
+        b = t.any([condition for condition, _ in two.execute])
+        parts = [t.eq(a, b)]
+        for (x, value), (y, other) in zip(one.execute, two.execute, strict=False):
+            parts.append(t.either(t.negate(t.both(x, y)), t.eq(value, other)))
+        return t.all(parts)
+
+    # ---- the VM map (section 4): f(i(v)) = i(f(v)) ---------------------------------------------------------
+
+    def square(self) -> Question:
+        """A virtual state from which the real machine neither reaches the monitor nor arrives at f of where the
+        virtual machine arrives, or arrives there with the monitor's record out of date."""
+        t, states = self.terms, self.states
+        virtual = states.free("s.")
+        real = states.real(virtual)
+        v, r = self.step(virtual), self.step(real)
+        conditions = [
+            *self.sound(virtual, v), states.legal(real), states.assumed(virtual),
+            t.negate(r.trapped(t, states.monitor.traps)),
+            self.broken(v, r, virtual, real),
+        ]
+        return self.question("square", True, conditions, ("virtual", v), ("real", r))
+
+    def broken(self, v: Step, r: Step, virtual: Start, real: Start) -> Term:
+        t = self.terms
+        both = t.both(self.goes_on(v), self.goes_on(r))
+        agree = [t.either(t.negate(both), self.related(v, r, virtual, real))]
+        if v.execute or r.execute:
+            agree.append(self.same_execute(v, r))
+        agree.append(t.either(both, self.same_trap(v, r, virtual, real)))
+        return t.negate(t.all(agree))
+
+    def related(self, v: Step, r: Step, virtual: Start, real: Start) -> Term:
+        """The state after on the real machine is f of the one on the virtual machine, and the record holds."""
+        t, states = self.terms, self.states
+        parts = []
+        after = Start(v.after)
+        for name in states.observable(v.written, r.written):
+            keep = states.owned.get(name)
+            if keep is None:
+                parts.append(t.same(v.after(name), r.after(name)))
+                continue
+            parts.append(t.same(v.after(name), virtual[name]))
+            expected = states.symbolic.expr(keep.value, after) if keep.how == "map" and keep.value is not None else real[name]
+            parts.append(t.same(r.after(name), expected))
+        return t.all(parts)
+
+    def same_trap(self, v: Step, r: Step, virtual: Start, real: Start) -> Term:
+        """Both trap alike, for traps the machine delivers to the guest itself."""
+        t = self.terms
+        parts = []
+        for b in r.traps:
+            if b.kind in self.states.monitor.traps:
+                continue
+            alike = []
+            for a in v.traps:
+                if a.trap is not b.trap:
+                    continue
+                same = t.all([t.eq(x, y) for x, y in zip(a.args, b.args, strict=True)])
+                if a.state is not None and b.state is not None:
+                    left, right = Step(virtual, written=a.state), Step(real, written=b.state)
+                    same = t.both(same, self.related(left, right, virtual, real))
+                alike.append(t.both(a.condition, same))
+            parts.append(t.both(b.condition, t.any(alike)))
+        return t.any(parts)
+
+    # ---- invariants ------------------------------------------------------------------------------------------
+
+    def breaks_invariant(self, condition: core.Expr) -> Question:
+        """A legal state the instruction takes to one that violates ``condition``."""
+        start = self.states.free()
+        step = self.step(start)
+        after = self.states.symbolic.expr(condition, Start(step.after))
+        conditions = [*self.sound(start, step), self.completes(step), self.terms.negate(after)]
+        return self.question("invariant", False, conditions, ("state", step))

@@ -1,0 +1,158 @@
+"""Concrete models of an obligation: evaluation and minimisation.
+
+A solver's model is a witness with much accidental detail. :func:`minimise` simplifies it, keeping every asserted term true:
+first everything that can be zero at once, then value by value, preferring that the two states of a pair agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from checker.terms import Term, walk
+from isa_specs.ops import OPERATORS
+
+Key = str | tuple[str, int]
+
+
+@dataclass
+class Model:
+    """Values of variables and of cells of memories before the step; everything else is zero."""
+
+    values: dict[str, int] = field(default_factory=dict)
+    cells: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def copy(self) -> Model:
+        return Model(dict(self.values), dict(self.cells))
+
+    def get(self, key: Key) -> int:
+        return self.values.get(key, 0) if isinstance(key, str) else self.cells.get(key, 0)
+
+    def put(self, key: Key, value: int) -> None:
+        if isinstance(key, str):
+            self.values[key] = value
+        else:
+            self.cells[key] = value
+
+
+class Evaluator:
+    """Evaluates a fixed set of terms under models; the walk is done once."""
+
+    def __init__(self, roots: list[Term]):
+        self.roots = roots
+        order = walk(roots)
+        self.slots = {term.ident: at for at, term in enumerate(order)}
+        self.plan = [(_rule(term), term, tuple(self.slots[arg.ident] for arg in term.args)) for term in order]
+
+    def __call__(self, model: Model) -> list[Any]:
+        """The values of the roots: integers, and (base name, overlay) for memories."""
+        values: list[Any] = []
+        for rule, term, args in self.plan:
+            values.append(rule(model, term, [values[at] for at in args]))
+        return [values[self.slots[root.ident]] for root in self.roots]
+
+    def holds(self, model: Model) -> bool:
+        return all(self(model))
+
+
+Rule = Callable[[Model, Term, list[Any]], Any]
+
+
+def _select(model: Model, term: Term, args: list[Any]) -> int:
+    (base, overlay), address = args
+    found: int | None = overlay.get(address)
+    return model.cells.get((base, address), 0) if found is None else found
+
+
+def _store(model: Model, term: Term, args: list[Any]) -> Any:
+    (base, overlay), address, value = args
+    return base, {**overlay, address: value}
+
+
+def _same(model: Model, term: Term, args: list[Any]) -> int:
+    (base, overlay), (other, patch) = args
+    keys = {*overlay, *patch}
+    if base != other:
+        keys |= {address for name, address in model.cells if name in (base, other)}
+    return int(all(overlay.get(k, model.cells.get((base, k), 0)) == patch.get(k, model.cells.get((other, k), 0)) for k in keys))
+
+
+def _concat(model: Model, term: Term, args: list[Any]) -> int:
+    value = 0
+    for part, piece in zip(term.args, args, strict=True):
+        value = value << part.width | piece
+    return value
+
+
+def _sext(model: Model, term: Term, args: list[Any]) -> int:
+    inner = term.args[0].width
+    value: int = args[0]
+    return value | (((1 << term.width) - 1) ^ ((1 << inner) - 1)) if value >> (inner - 1) else value
+
+
+_RULES: dict[str, Rule] = {
+    "const": lambda m, t, a: t.data,
+    "var": lambda m, t, a: m.values.get(t.data, 0),
+    "memory": lambda m, t, a: (t.data, {}),
+    "ite": lambda m, t, a: a[1] if a[0] else a[2],
+    "extract": lambda m, t, a: a[0] >> t.data[1] & ((1 << t.width) - 1),
+    "zext": lambda m, t, a: a[0],
+    "sext": _sext,
+    "concat": _concat,
+    "select": _select,
+    "store": _store,
+    "same": _same,
+    "call": lambda m, t, a: m.values.get(f"extern.{t.data}{a}", 0),
+}
+
+
+def _rule(term: Term) -> Rule:
+    row = OPERATORS.get(term.op)
+    if row is None:
+        return _RULES[term.op]
+    plain, mask, width = row.plain, (1 << term.width) - 1, term.args[0].width
+    return lambda m, t, a: plain(width, *a) & mask
+
+
+def minimise(model: Model, asserted: list[Term], twins: Callable[[str], str | None]) -> Model:
+    """The simplest model near ``model`` found by delta debugging. ``twins`` names the variable a variable should
+    agree with if it can (the other state's value of the same component)."""
+    evaluator = Evaluator(asserted)
+    if not evaluator.holds(model):
+        return model
+    best = model
+
+    def try_all(keys: list[Key], simpler: Callable[[Key], int]) -> None:
+        """Simplify as many of ``keys`` as possible, halving on failure."""
+        nonlocal best
+        keys = [key for key in keys if best.get(key) != simpler(key)]
+        if not keys:
+            return
+        candidate = best.copy()
+        for key in keys:
+            candidate.put(key, simpler(key))
+        if evaluator.holds(candidate):
+            best = candidate
+        elif len(keys) > 1:
+            middle = len(keys) // 2
+            try_all(keys[:middle], simpler)
+            try_all(keys[middle:], simpler)
+
+    cells: list[Key] = sorted(model.cells)
+    variables: list[Key] = sorted(model.values)
+    paired: list[Key] = [key for key in variables if isinstance(key, str) and twins(key) is not None]
+    try_all(paired, lambda key: best.values.get(twins(str(key)) or "", 0))
+    try_all(variables + cells, lambda key: 0)
+    try_all(paired, lambda key: best.values.get(twins(str(key)) or "", 0))
+    for key in variables + cells:
+        value = best.get(key)
+        if value > 1:
+            # A single one bit reads better than an arbitrary number.
+            for simple in (1, 1 << (value.bit_length() - 1)):
+                candidate = best.copy()
+                candidate.put(key, simple)
+                if evaluator.holds(candidate):
+                    best = candidate
+                    break
+    return best

@@ -1,0 +1,112 @@
+"""The states the definitions quantify over.
+
+A monitor profile divides the components into those that are the *guest's own* on the real machine and those that
+are *owned* by the monitor (host, pinned, control, mapped). Everything the definitions vary is owned, or observes
+time or identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from checker.symbolic import Start, Symbolic, unknown
+from checker.terms import Term, Terms
+from isa_specs import core
+
+CLASSES = {"mode": "mode", "relocation": "location", "resource": "resource", "hidden": "resource", "data": "resource",
+           "counter": "resource", "time": "time", "identity": "identity"}
+BEHAVIOUR = ("mode", "location", "resource")
+OBSERVED = ("time", "identity")
+
+
+class States:
+    """Builds starting states for one description under one monitor profile.
+
+    ``controls`` gives the constants chosen for components the profile leaves as ``control``."""
+
+    def __init__(self, terms: Terms, isa: core.Isa, monitor: core.Monitor, controls: Mapping[str, int]):
+        self.terms, self.isa, self.monitor = terms, isa, monitor
+        self.symbolic = Symbolic(terms, isa)
+        self.controls = dict(controls)
+        self.owned: dict[str, core.Keep] = {name: keep for name, keep in monitor.keeps.items() if keep.how != "guest"}
+        self.roles = {c.name: c.role for c in isa.components()}
+        self.classes: dict[str, frozenset[str]] = {
+            kind: frozenset(name for name in self.owned if CLASSES[self.roles[name].name] == kind) for kind in BEHAVIOUR
+        }
+        for kind in OBSERVED:
+            self.classes[kind] = frozenset(name for name, role in self.roles.items() if role.name == kind)
+        self.control_classes = frozenset(n for n in self.owned if self.roles[n].name not in OBSERVED)
+
+    # ---- starting states -----------------------------------------------------------------
+
+    def free(self, prefix: str = "s.") -> Start:
+        """Any state."""
+        return Start(lambda name: unknown(self.terms, self.isa, prefix, name))
+
+    def pinned(self, name: str, virtual: Start | None = None) -> Term | None:
+        """What the profile fixes a component to on the real machine, if it does."""
+        keep = self.owned.get(name)
+        if keep is None or keep.how == "host":
+            return None
+        if keep.how == "control":
+            assert isinstance(keep.target, core.Cell)
+            if name in self.controls:
+                return self.terms.const(keep.target.width, self.controls[name])
+            return self.terms.var("control." + name, keep.target.width)
+        assert keep.value is not None
+        if virtual is None:
+            return self.terms.const(keep.value.width, keep.value.value) if isinstance(keep.value, core.Const) else None
+        return self.symbolic.expr(keep.value, virtual)
+
+    def allowed(self, prefix: str = "s.") -> Start:
+        """A real state while a guest runs: what the profile fixes is fixed."""
+        def make(name: str) -> Term:
+            fixed = self.pinned(name)
+            return unknown(self.terms, self.isa, prefix, name) if fixed is None else fixed
+
+        return Start(make)
+
+    def real(self, virtual: Start) -> Start:
+        """f(virtual): guest components as they are, the owned ones as the profile says, ``host.`` unknowns."""
+        def make(name: str) -> Term:
+            if name not in self.owned:
+                return virtual[name]
+            fixed = self.pinned(name, virtual)
+            return unknown(self.terms, self.isa, "host.", name) if fixed is None else fixed
+
+        return Start(make)
+
+    def pair(self, varied: frozenset[str], *, restricted: bool) -> tuple[Start, Start]:
+        """(S1, S2) equal but for ``varied``. With ``restricted`` S2 is a state the profile allows."""
+        def first_of(name: str) -> Term:
+            return unknown(self.terms, self.isa, "s.", name) if name in varied else second[name]
+
+        def second_of(name: str) -> Term:
+            fixed = None
+            if restricted and (name in varied or self.constant(name)):
+                fixed = self.pinned(name, first)
+            return fixed if fixed is not None else unknown(self.terms, self.isa, "u." if name in varied else "s.", name)
+
+        first, second = Start(first_of), Start(second_of)
+        return first, second
+
+    def constant(self, name: str) -> bool:
+        """Whether the profile fixes the component to one value whatever the guest's is."""
+        keep = self.owned.get(name)
+        return keep is not None and (keep.how in ("pinned", "control") or isinstance(keep.value, core.Const))
+
+    # ---- conditions ---------------------------------------------------------------------------
+
+    def legal(self, start: Start) -> Term:
+        return self.terms.all([self.symbolic.expr(condition, start) for _, condition in self.isa.invariants])
+
+    def mode(self, name: str, start: Start) -> Term:
+        return self.symbolic.expr(self.isa.modes[name], start)
+
+    def assumed(self, start: Start) -> Term:
+        """The profile's own restrictions on virtual states."""
+        return self.terms.all([self.symbolic.expr(expr, start) for _, expr in self.monitor.assumptions if expr is not None])
+
+    def observable(self, *touched: Mapping[str, Term]) -> list[str]:
+        """Component and view names a comparison must look at: what either run wrote."""
+        return list(dict.fromkeys(name for mapping in touched for name in mapping))
