@@ -53,14 +53,15 @@ class Activation:
 
     # ---- whole instructions ------------------------------------------------------
 
-    @property
     def next(self) -> int:
+        """The address behind the instruction; like all that rests on the counter, a use of it."""
+        self._note_counter()
         return (self.address + self.ilen) & _mask(self.isa.counter.width)
 
     def instruction(self, body: list[Stmt], fields: Mapping[str, int], ilen: int) -> Outcome:
         """Run a form's body to its end and leave the counter where the machine goes on."""
         self.ilen = ilen
-        self.fields = {**fields, "ilen": ilen, "next": self.next}
+        self.fields = {**fields, "ilen": ilen}
         try:
             self.block(body, {})
         except TrapSignal as signal:
@@ -87,7 +88,7 @@ class Activation:
 
     def _go_on(self) -> None:
         if not self._jumped:
-            self.write((self.isa.counter.name, 0), self.next)
+            self.write((self.isa.counter.name, 0), self.next())
 
     def undo(self) -> None:
         """Take back everything written so far."""
@@ -110,6 +111,21 @@ class Activation:
         self.state.put(place, value)
         if self.recorder is not None:
             self.recorder.written.add(place)
+
+    def _note_counter(self) -> None:
+        if self.recorder is not None:
+            self.recorder.note_read((self.isa.counter.name, 0))
+
+    def fetch(self, offset: int) -> int:
+        """Byte ``offset`` of the instruction at the counter."""
+        if self.isa.fetch is None:
+            raise MachineError(f"{self.isa.name} does not say how instructions are fetched")
+        self._note_counter()
+        self.fetching = True
+        try:
+            return self.call(self.isa.fetch, ((self.address + offset) & _mask(self.isa.counter.width),))
+        finally:
+            self.fetching = False
 
     # ---- storage -----------------------------------------------------------------
 
@@ -223,6 +239,13 @@ class Activation:
                 return returned
         return None
 
+    def _field(self, name: str) -> int:
+        if name in self.fields:
+            return self.fields[name]
+        if name != "next":
+            raise MachineError(f"no value for the field '{name}'")
+        return self.next()
+
     # ---- expressions ---------------------------------------------------------------
 
     def values(self, args: Sequence[Expr], env: Locals) -> tuple[int, ...]:
@@ -236,9 +259,7 @@ class Activation:
             case core.Local():
                 return env[e.name]
             case core.Field():
-                if e.name not in self.fields:
-                    raise MachineError(f"no value for the field '{e.name}'")
-                return self.fields[e.name]
+                return self._field(e.name)
             case core.Read():
                 return self.read((e.cell.name, 0))
             case core.ReadElement():

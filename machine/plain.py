@@ -129,7 +129,7 @@ class Machine:
             raise MachineError(f"{self.isa.name} does not say what bytes that are no instruction do")
         trap, args = self.isa.illegal
         run.ilen = ilen
-        run.fields = {"ilen": ilen, "next": run.next}
+        run.fields = {"ilen": ilen}
         return run.end(TrapSignal(trap, run.values(args, {}), trap.kind))
 
     @cached_property
@@ -203,13 +203,7 @@ class _Fetched:
         self.data = bytearray()
 
     def byte(self, offset: int) -> int:
-        if self.isa.fetch is None:
-            raise MachineError(f"{self.isa.name} does not say how instructions are fetched")
-        self.run.fetching = True
-        try:
-            value = self.run.call(self.isa.fetch, ((self.run.address + offset) & ((1 << self.isa.counter.width) - 1),))
-        finally:
-            self.run.fetching = False
+        value = self.run.fetch(offset)
         self.data.append(value)
         return value
 

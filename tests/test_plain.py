@@ -378,7 +378,7 @@ def test_the_recorder_tells_first_reads_from_writes(toy: Toy) -> None:
     body = form(Write(toy.a, c(1), W), Write(toy.b, Read(toy.a), W), WriteElement(toy.gpr, c(2, 2), ReadElement(toy.gpr, c(1, 2)), W),
                 Store(toy.storage, c(8, 16), Load(toy.storage, c(6, 16), 16), W))
     toy.machine.execute(body, {}, 2, reset(toy.isa), recorder)
-    assert recorder.read == {("gpr", 1), ("storage", 6), ("storage", 7)}
+    assert recorder.read == {("pc", 0), ("gpr", 1), ("storage", 6), ("storage", 7)}
     assert recorder.written == {("a", 0), ("b", 0), ("gpr", 2), ("storage", 8), ("storage", 9), ("pc", 0)}
 
 
