@@ -1,9 +1,9 @@
 """What a check found: the report, from which every output format is rendered.
 
-The structs are the JSON format (``vcheck schema``), version :data:`SCHEMA_VERSION`; fields may be added within a version, not
-removed or given another meaning. Verdicts are never folded: where a truth value may be undecided it is null, and :attr:`Report.unknown` says
-why. Nothing here depends on time, on the machine or on how many processes worked, apart from :attr:`Statistics.seconds`, which is there only
-on request.
+The structs are the JSON format (``vcheck schema``), version :data:`SCHEMA_VERSION`; fields may be added within a
+version, not removed or given another meaning. Verdicts are never folded: where a truth value may be undecided it is
+null, and :attr:`Report.unknown` says why. Nothing here depends on time, on the machine or on how many processes worked,
+apart from :attr:`Statistics.seconds`, which is there only on request.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Row(Struct, frozen=True, kw_only=True):
 class Witness(Struct, kw_only=True):
     """A counterexample: two runs of one instruction that should correspond and do not.
 
-    ``columns`` heads the two columns, such as ("virtual machine", "real machine"). ``reason`` is one sentence that says why. ``program``
-    is the guest program that shows it, ``command`` reproduces it. ``replayed`` is true when the machine did what is claimed here; ``note`` says
+    ``columns`` heads the two columns. ``reason`` is one sentence that says why. ``program`` is the guest program that
+    shows it, ``command`` reproduces it. ``replayed`` is true when the machine did what is claimed here; ``note`` says
     why it was not replayed, and ``disputed`` what the machine did instead: that is a mistake of this program.
     """
 
@@ -67,8 +67,8 @@ class Witness(Struct, kw_only=True):
 class Form(Struct, kw_only=True):
     """One encoding of an instruction in one operand region (empty: all operands).
 
-    ``privileged``, ``critical`` are as for :class:`Instruction`. ``squares`` has a verdict for every monitor profile, ``reads``, ``writes`` and
-    ``traps`` are the footprint: components and causes, by name.
+    ``privileged``, ``critical`` are as for :class:`Instruction`. ``squares`` has a verdict for every monitor profile,
+    ``reads``, ``writes`` and ``traps`` are the footprint: components and causes, by name.
     """
 
     form: str
@@ -152,8 +152,8 @@ class Exit(Struct, kw_only=True):
 class Monitor(Struct, kw_only=True):
     """A monitor profile: whether all squares of its virtual machine map commute.
 
-    ``controls`` is the smallest sufficient setting that was found (or the pinned one), ``squares`` the verdict for each instruction, ``broken``
-    and ``unknown`` name instructions. ``assumptions`` and ``bounds`` are what the verdict rests on.
+    ``controls`` is the smallest sufficient setting that was found (or the pinned one), ``squares`` the verdict for each
+    instruction, ``broken`` and ``unknown`` name instructions. ``assumptions`` and ``bounds`` are what the verdict rests on.
     """
 
     name: str
@@ -217,13 +217,16 @@ class Statistics(Struct, kw_only=True):
 
 
 class Report(Struct, kw_only=True):
-    """Everything found about one description. ``monitor`` is the headline profile, under which instructions are classified."""
+    """Everything found about one description. ``verdict`` is on the machine as a whole (see :func:`checker.findings.verdict`),
+    ``monitor`` the headline profile, under which instructions are classified.
+    """
 
     schema_version: int = SCHEMA_VERSION
     isa: str
     title: str = ""
     cites: str = ""
     source: str = ""
+    verdict: Literal["virtualizable", "hybrid only", "not virtualizable", "inconclusive", ""] = ""
     monitor: str = ""
     theorems: dict[str, Theorem] = {}
     instructions: list[Instruction] = []
