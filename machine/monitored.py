@@ -36,7 +36,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Square:
-    """One instruction on a virtual state v and on f(v). ``reflected``: it trapped to the monitor, which emulates it."""
+    """One instruction on a virtual state v and on f(v). ``intercepted``: the real run trapped to the monitor, which takes over."""
 
     virtual: StepResult
     real: StepResult
@@ -44,7 +44,7 @@ class Square:
     virtual_after: State
     real_before: State
     real_after: State
-    reflected: bool
+    intercepted: bool
     differences: list[Difference] = field(default_factory=list)
 
     @property
@@ -152,7 +152,7 @@ def _one(machine: Machine, decoded: Decoded | None, state: State, recorder: Reco
 def _judge(machine: Machine, monitor: Monitor, square: Square, views: list[Place]) -> None:
     virtual, real = square.virtual.outcome, square.real.outcome
     if isinstance(real, Trapped) and real.kind in monitor.traps:
-        square.reflected = True
+        square.intercepted = True
         return
     if _cause(virtual) != _cause(real):
         square.differences.append(Difference("trap", "", _told(virtual), "", _told(real), "trap differs"))

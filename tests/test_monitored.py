@@ -130,14 +130,14 @@ def test_a_control_needs_a_value(machine: Machine, monitor: Monitor) -> None:
 def test_an_innocuous_instruction_commutes(machine: Machine) -> None:
     result = square(machine, "ADD")
     assert result.commutes
-    assert not result.reflected
+    assert not result.intercepted
     assert result.real_after["r"] == [3, 2, 3, 4]
 
 
 def test_a_trap_to_the_monitor_commutes(machine: Machine) -> None:
     result = square(machine, "CLI", iflag=1)
     assert result.commutes
-    assert result.reflected
+    assert result.intercepted
 
 
 def test_a_silently_ignored_change_leaves_the_record_stale(machine: Machine) -> None:

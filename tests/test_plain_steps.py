@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isa_specs.core import Isa
-from isa_specs.encoding import encode
+from isa_specs.encoding import Decoded, encode
 from isa_specs.load import load, loads
 from machine.errors import MachineError
+from machine.monitored import compare_square
 from machine.outcomes import Next, Trapped
 from machine.plain import Machine, StepResult
 from machine.state import Recorder, State, reset
@@ -233,12 +234,26 @@ def test_what_a_step_did_not_read_does_not_matter(data: st.DataObject) -> None:
         assert other.get(place) == state.get(place)
 
 
-def test_monitored_third_generation_moves_the_window() -> None:
-    from machine.monitored import compare_square
-
+def test_a_moved_window_with_equal_contents_makes_no_difference() -> None:
     machine, state = third([("L", {"r1": 1, "d": 0x80})])
     state.memory["storage"][0x183] = 9
     result = compare_square(machine, THIRD.monitors["trap_and_emulate"], state, {"psw.base": 0x1000, "psw.bound": 0x100})
     assert result.commutes
+    assert result.real_after.cells["psw.p"] == 0x104
     assert result.real_after["gpr"][1] == 9  # type: ignore[index]
     assert result.real_before.memory["storage"][0x4083] == 9
+
+
+@given(st.data())
+def test_the_squares_of_the_third_generation_machine_commute(data: st.DataObject) -> None:
+    form = data.draw(st.sampled_from(THIRD.forms))
+    fields = {name: data.draw(st.integers(0, (1 << width) - 1)) for name, width in form.fields.items()}
+    machine, state = third([])
+    state["psw.m"], state["psw.base"] = data.draw(st.integers(0, 1)), data.draw(st.integers(0, 0x100))
+    state["gpr"] = [data.draw(st.integers(0, 0x500)) for _ in range(16)]
+    state["mask"], state["timer"] = data.draw(st.integers(0, 255)), data.draw(st.integers(0, 255))
+    for address in range(0x1000):
+        state.memory["storage"][address] = address * 7 & 0xFF
+    host = {"psw.base": data.draw(st.integers(0, 0x2000)), "mask": 3, "timer": 5}
+    decoded = Decoded(form, fields, 4)
+    assert compare_square(machine, THIRD.monitors["trap_and_emulate"], state, host, decoded=decoded).differences == []
