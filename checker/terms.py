@@ -34,6 +34,8 @@ class Term:
         return self.op == "const"
 
 
+Writes = tuple[tuple[Term, Term, Term], ...]  # (guard, address, value)
+
 _LOGIC = {"and", "or", "xor"}
 
 
@@ -42,6 +44,7 @@ class Terms:
 
     def __init__(self) -> None:
         self._table: dict[tuple[Any, ...], Term] = {}
+        self._writes: dict[int, tuple[Term, Writes]] = {}
         self.true = self.const(1, 1)
         self.false = self.const(1, 0)
 
@@ -286,16 +289,64 @@ class Terms:
         return self._make("store", (memory, address, value), None, memory.width, memory.address)
 
     def same_memory(self, a: Term, b: Term) -> Term:
-        """Whether two memories agree everywhere."""
+        """Whether two memories agree everywhere.
+
+        Memories that grew from one by writes are compared write by write; extensionality is left to the solver
+        only where they did not."""
         if a is b:
             return self.true
-        if a.op == "ite" and b.op == "ite" and a.args[0] is b.args[0]:
-            return self.ite(a.args[0], self.same_memory(a.args[1], b.args[1]), self.same_memory(a.args[2], b.args[2]))
-        if a.op == "store" and b.op == "store" and a.args[1] is b.args[1] and a.args[0] is b.args[0]:
-            return self.eq(a.args[2], b.args[2])
         if a.ident > b.ident:
             a, b = b, a
-        return self._make("same", (a, b), None, 1)
+        root, first = self.writes(a)
+        other, second = self.writes(b)
+        if root is not other:
+            return self._make("same", (a, b), None, 1)
+        if len(first) == len(second) and all(x[0] is y[0] and x[1] is y[1] for x, y in zip(first, second, strict=True)):
+            return self._same_writes(first, second)
+        parts = []
+        for _, address, _ in dict.fromkeys((*first, *second)):
+            parts.append(self.eq(self._read(root, first, address), self._read(root, second, address)))
+        return self.all(parts)
+
+    def _same_writes(self, first: Writes, second: Writes) -> Term:
+        """Two runs of writes to the same addresses under the same conditions: equal where not overwritten."""
+        parts = []
+        for at, ((guard, address, value), (_, _, other)) in enumerate(zip(first, second, strict=True)):
+            if value is other:
+                continue
+            later = [self.both(g, self.eq(a, address)) for g, a, _ in first[at + 1 :] if not _apart(a, address)]
+            parts.append(self.any([self.negate(guard), self.eq(value, other), *later]))
+        return self.all(parts)
+
+    def _read(self, root: Term, writes: Writes, address: Term) -> Term:
+        value = self.select(root, address)
+        for guard, at, new in writes:
+            if not _apart(at, address):
+                value = self.ite(self.both(guard, self.eq(at, address)), new, value)
+        return value
+
+    def writes(self, memory: Term) -> tuple[Term, Writes]:
+        """A memory as (the memory it grew from, the guarded writes since, oldest first)."""
+        found = self._writes.get(memory.ident)
+        if found is not None:
+            return found
+        result: tuple[Term, Writes] = (memory, ())
+        if memory.op == "store":
+            root, before = self.writes(memory.args[0])
+            result = root, (*before, (self.true, memory.args[1], memory.args[2]))
+        elif memory.op == "ite":
+            condition = memory.args[0]
+            root, yes = self.writes(memory.args[1])
+            other, no = self.writes(memory.args[2])
+            if root is other:
+                shared = 0
+                while shared < min(len(yes), len(no)) and yes[shared] == no[shared]:
+                    shared += 1
+                taken = tuple((self.both(condition, g), a, v) for g, a, v in yes[shared:])
+                skipped = tuple((self.both(self.negate(condition), g), a, v) for g, a, v in no[shared:])
+                result = root, (*yes[:shared], *taken, *skipped)
+        self._writes[memory.ident] = result
+        return result
 
     def same(self, a: Term, b: Term) -> Term:
         return self.same_memory(a, b) if a.address else self.eq(a, b)
