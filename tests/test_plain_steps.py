@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isa_specs.core import Isa
-from isa_specs.encoding import Decoded, encode
-from isa_specs.load import load, loads
+from isa_specs.core import Array, Isa, Space
+from isa_specs.encoding import Decoded, decoder, encode
+from isa_specs.load import bundled, load, loads
 from machine.errors import MachineError
 from machine.monitored import compare_square
 from machine.outcomes import Next, Trapped
@@ -164,6 +166,36 @@ def test_a_run_ends_at_its_limit_or_at_the_caller_s_word(executing: Machine) -> 
     ran = executing.run(state, 10, monitor)
     assert (ran.steps, ran.stopped, state["pc"]) == (3, "trap", 6)
     assert [str(step.outcome) for step in seen] == ["overflow", "illegal_instruction"]
+
+
+# ---- every bundled description --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_every_form_runs_and_leaves_values_that_fit(name: str) -> None:
+    isa, rng = load(name), random.Random(name)
+    machine = Machine(isa)
+    for form in isa.forms:
+        state = reset(isa)
+        for cell in isa.cells.values():
+            state[cell.name] = rng.getrandbits(cell.width)
+        for array in isa.arrays.values():
+            state[array.name] = [rng.getrandbits(array.width) for _ in range(array.length)]
+        for space, memory in state.memory.items():
+            memory.fill = rng.getrandbits(isa.spaces[space].cell_width)
+        fields = decoder(isa).random_fields(form, rng)
+        outcome = machine.execute(form, fields, fields["ilen"], state)
+        if isinstance(outcome, Trapped):
+            machine.deliver(outcome.trap, outcome.args, state, outcome.ilen)
+        for component in isa.components():
+            if isinstance(component, Space):
+                memory = state.memory[component.name]
+                assert all(0 <= address < 1 << component.address_width for address in memory)
+                values, width = list(memory.values()), component.cell_width
+            else:
+                values = state.arrays[component.name] if isinstance(component, Array) else [state.cells[component.name]]
+                width = component.width
+            assert all(0 <= value < 1 << width for value in values), f"{form.instruction}: {component.name}"
 
 
 # ---- the third-generation machine --------------------------------------------------------
