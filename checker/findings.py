@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from checker.exitcodes import FINDINGS, INCONCLUSIVE, INTERNAL, PROVED
 from checker.model import Break, Instruction, Place, Report, Witness
-
-PROVED, FINDINGS, USAGE, INCONCLUSIVE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 SENSITIVITY_CODES = {"control": "PG101", "location": "PG102", "mode": "PG103", "resource": "PG104"}
 OBSERVATION_CODES = {"time": "PG110", "identity": "PG111"}
@@ -140,8 +139,3 @@ def exit_code(report: Report, known: frozenset[tuple[str, str, str, str]] = froz
     if "unknown" in severities or verdict(report) == "inconclusive":
         return INCONCLUSIVE
     return PROVED
-
-
-def worst(codes: list[int]) -> int:
-    """One exit code for several descriptions: an interruption, an unusable description, a dispute, findings, undecided, proved."""
-    return next((code for code in (INTERRUPTED, USAGE, INTERNAL, FINDINGS, INCONCLUSIVE) if code in codes), PROVED)

@@ -67,8 +67,7 @@ class Witness(Struct, kw_only=True):
 class Form(Struct, kw_only=True):
     """One encoding of an instruction in one operand region (empty: all operands).
 
-    ``privileged``, ``critical`` are as for :class:`Instruction`. ``squares`` has a verdict for every monitor profile,
-    ``reads``, ``writes`` and ``traps`` are the footprint: components and causes, by name.
+    ``privileged``, ``critical`` are as for :class:`Instruction`. ``squares`` has a verdict for every monitor profile.
     """
 
     form: str
@@ -81,9 +80,6 @@ class Form(Struct, kw_only=True):
     critical_unconditional: bool | None = None
     squares: dict[str, Verdict] = {}
     certificate: Certificate = ""
-    reads: list[str] = []
-    writes: list[str] = []
-    traps: list[str] = []
 
 
 class Instruction(Struct, kw_only=True):
@@ -214,6 +210,10 @@ class Statistics(Struct, kw_only=True):
     flow: int = 0
     smt: int = 0
     seconds: dict[str, float] | UnsetType = UNSET
+
+    def forget_seconds(self) -> None:
+        """Leave the times out, as they differ from run to run."""
+        self.seconds = UNSET
 
 
 class Report(Struct, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from checker.findings import findings, verdict
-from checker.model import Break, Form, Instruction, Monitor, Report, Witness
+from checker.model import Break, Form, Monitor, Report, Witness
 from checker.reporting import words
 
 SQUARE = (
@@ -247,9 +247,3 @@ def _glossary(report: Report) -> Iterator[str]:
         "**any**: a value that does not matter to the counterexample.",
     ])
     yield words.summary(report) + "."
-
-
-def instruction_row(instruction: Instruction) -> str:
-    """One line on an instruction, for ``vcheck show``."""
-    parts = [words.class_of(instruction), f"privileged: {instruction.privileged}", f"sensitive: {', '.join(instruction.sensitive) or 'no'}"]
-    return "; ".join(parts)

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 
 from checker.findings import Finding, findings, verdict
-from checker.model import Monitor, Place, Report, Row, Theorem, Witness
+from checker.model import Form, Instruction, Monitor, Place, Report, Row, Theorem, Witness
 from checker.reporting import words
 
 WIDTH = 100
@@ -113,7 +113,7 @@ def render_finding(finding: Finding, paint: Paint = plain) -> Iterator[str]:
         yield from _place(finding.place, paint)
     yield from _wrap(finding.sentence, "  ")
     if finding.witness is not None:
-        yield from _witness(finding.witness, paint)
+        yield from witness_lines(finding.witness, paint)
     if finding.help:
         yield from _wrap(f"help: {finding.help}", "  ", 8)
     yield f"  explain: vcheck explain {finding.code}"
@@ -128,7 +128,8 @@ def _place(place: Place, paint: Paint) -> Iterator[str]:
         yield "      | " + " " * (place.column - 1) + paint("^" * max(1, end - place.column), "error")
 
 
-def _witness(witness: Witness, paint: Paint) -> Iterator[str]:
+def witness_lines(witness: Witness, paint: Paint = plain) -> Iterator[str]:
+    """A counterexample: where, the two columns, the guest program."""
     where = witness.form + (f", {witness.region}" if witness.region else "")
     yield from _wrap(f"form: {where}", "  ", 8)
     if witness.rows:
@@ -151,6 +152,16 @@ def _two_columns(rows: list[Row], columns: tuple[str, str], paint: Paint) -> Ite
         if part:
             yield "    " + paint(f"{when:<{first}}  {columns[0]:<{second}}  {columns[1]}", "dim")
             yield from (f"    {row.component:<{first}}  {row.left:<{second}}  {row.right}".rstrip() for row in part)
+
+
+def one_line(item: Instruction | Form) -> str:
+    """The verdicts on an instruction or form in one line."""
+    parts = [words.class_of(item), f"privileged {item.privileged}", f"sensitive {', '.join(item.sensitive) or '-'}"]
+    parts += [f"observes {', '.join(item.observes)}"] if item.observes else []
+    parts.append(f"user sensitive {words.truth(item.user_sensitive)}")
+    parts.append(f"over all legal states critical {words.truth(item.critical_unconditional)}")
+    parts += [f"square {name} {verdict}" for name, verdict in (item.squares if isinstance(item, Form) else {}).items()]
+    return "; ".join(parts) + (f" ({item.certificate})" if item.certificate else "")
 
 
 def _timings(seconds: dict[str, float], instructions: int) -> Iterator[str]:
