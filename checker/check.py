@@ -80,6 +80,7 @@ def _analyse(path: Path, options: Options) -> tuple[Report, dict[str, str]]:
 
     report = analyse(isa, options)
     report.verdict = verdict(report)
+    report.only = list(options.instructions)
     return report, isa.sources
 
 

@@ -218,7 +218,8 @@ class Statistics(Struct, kw_only=True):
 
 class Report(Struct, kw_only=True):
     """Everything found about one description. ``verdict`` is on the machine as a whole (see :func:`checker.findings.verdict`),
-    ``monitor`` the headline profile, under which instructions are classified.
+    ``monitor`` the headline profile, under which instructions are classified. With ``only``, no other instructions were looked at,
+    and every verdict is about these alone.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -228,6 +229,7 @@ class Report(Struct, kw_only=True):
     source: str = ""
     verdict: Literal["virtualizable", "hybrid only", "not virtualizable", "inconclusive", ""] = ""
     monitor: str = ""
+    only: list[str] = []
     theorems: dict[str, Theorem] = {}
     instructions: list[Instruction] = []
     monitors: list[Monitor] = []

@@ -50,7 +50,7 @@ def codes(names: Iterable[str]) -> str:
 
 
 def _verdict(report: Report) -> Iterator[str]:
-    yield f"# {report.title or report.isa}: {verdict(report)}"
+    yield f"# {report.title or report.isa}{words.only(report)}: {verdict(report)}"
     yield ""
     yield words.VERDICTS[verdict(report)] + (f" Described after {report.cites}." if report.cites else "")
     yield ""

@@ -38,6 +38,9 @@ def _lines(report: Report, paint: Paint, verbose: bool) -> Iterator[str]:
     yield from _wrap(f"{report.title}{f' ({report.cites})' if report.cites else ''}", "  ")
     yield from _wrap(words.VERDICTS[verdict(report)], "  ")
     yield ""
+    settings = next((theorem.under_controls.controls for theorem in report.theorems.values() if theorem.under_controls.controls), {})
+    if settings:
+        yield from _wrap(f"controls of {report.monitor}: {words.controls(settings)}", "", 2)
     for name, theorem in report.theorems.items():
         yield from _theorem(name, theorem, paint)
     for monitor in report.monitors:
@@ -70,10 +73,8 @@ def _lines(report: Report, paint: Paint, verbose: bool) -> Iterator[str]:
 def _theorem(name: str, theorem: Theorem, paint: Paint) -> Iterator[str]:
     title, meaning = words.THEOREMS.get(name, (name, ""))
     under = theorem.under_controls
-    yield f"{paint(title, 'bold')}  {paint(under.verdict, under.verdict)}" + f", {theorem.verdict} over all legal states"
+    yield f"{paint(title, 'bold')}  {paint(under.verdict, under.verdict)}{' under the controls' if under.controls else ''}, {theorem.verdict} over all legal states"
     yield from _wrap(meaning, "  ")
-    if under.controls:
-        yield from _wrap("under   " + words.controls(under.controls), "  ", 10)
     if under.because:
         yield from _wrap("because " + words.listing(under.because), "  ", 10)
     elif theorem.because:

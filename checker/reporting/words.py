@@ -55,7 +55,12 @@ def headline(report: Report) -> str:
     theorem2 = report.theorems.get("T2")
     if words == "virtualizable" and theorem2 is not None and theorem2.under_controls.verdict == "proved":
         words = "recursively virtualizable"
-    return f"{report.isa}: {words}" + (f" ({', '.join(proved)})" if proved else "")
+    return f"{report.isa}{only(report)}: {words}" + (f" ({', '.join(proved)})" if proved else "")
+
+
+def only(report: Report) -> str:
+    """To stand behind the machine's name when the verdict is not about all of it."""
+    return f" (only {', '.join(report.only)})" if report.only else ""
 
 
 def controls(values: Mapping[str, str]) -> str:
