@@ -1,7 +1,7 @@
 """Bytes to instructions and back, derived from the encodings of a description.
 
->>> from isa_specs.load import load                                         # doctest: +SKIP
->>> decode(load("s370"), b"\\x1a\\x12".__getitem__, dict).form.instruction   # doctest: +SKIP
+>>> from isa_specs.load import load
+>>> decode(load("s370"), b"\\x1a\\x12".__getitem__, dict).form.instruction
 'AR'
 """
 
@@ -290,3 +290,9 @@ def state_contexts(isa: Isa, state: Mapping[str, int]) -> Contexts:
         return {name: env[name] for name in tests}
 
     return contexts
+
+
+__all__ = [
+    "Contexts", "Decoded", "Decoder", "EncodeError", "Overlap", "decode", "decoder", "encode", "example", "overlaps",
+    "padded", "random_fields", "state_contexts", "unsatisfiable",
+]
