@@ -73,7 +73,8 @@ def _lines(report: Report, paint: Paint, verbose: bool) -> Iterator[str]:
 def _theorem(name: str, theorem: Theorem, paint: Paint) -> Iterator[str]:
     title, meaning = words.THEOREMS.get(name, (name, ""))
     under = theorem.under_controls
-    yield f"{paint(title, 'bold')}  {paint(under.verdict, under.verdict)}{' under the controls' if under.controls else ''}, {theorem.verdict} over all legal states"
+    where = " under the controls" if under.controls else ""
+    yield f"{paint(title, 'bold')}  {paint(under.verdict, under.verdict)}{where}, {theorem.verdict} over all legal states"
     yield from _wrap(meaning, "  ")
     if under.because:
         yield from _wrap("because " + words.listing(under.because), "  ", 10)
