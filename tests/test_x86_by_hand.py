@@ -208,7 +208,8 @@ def test_questions_about_descriptors(sel: int, cpl: int, answers: tuple[int | No
 
 @pytest.mark.parametrize(("sel", "outcome"), [
     (0x23, ""), (0, ""), (3, ""), (0x40, ""), (0x10, "protection_check(10)"), (0x88, "segment_not_present(88)"),
-    (0xA8, "protection_check(a8)"), (0x28, "protection_check(28)"), (0x1B, ""), (0x200, "protection_check(200)"), (0x27, "protection_check(24)"), (0xA3, ""), (0x98, ""),
+    (0xA8, "protection_check(a8)"), (0x28, "protection_check(28)"), (0x1B, ""), (0x200, "protection_check(200)"),
+    (0x27, "protection_check(24)"), (0xA3, ""), (0x98, ""),
 ])
 def test_loading_ds(sel: int, outcome: str) -> None:
     state = system()
