@@ -2,3 +2,5 @@
 
 Importing this package loads nothing; ``vcheck --help`` needs neither solver nor compiler.
 """
+
+__version__ = "0.1.0"

@@ -29,6 +29,10 @@ def check(name: str, options: Options) -> Report:
     Raises :class:`isa_specs.diagnostics.SpecError` for a description that cannot be used, :class:`UsageError` for profiles or
     instructions it does not have, :class:`checker.solve.SolverError` when there is no solver.
     """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"a file name that is not UTF-8: {name!a}") from None
     path = find(name)
     # Exported obligations are wanted as files, so they have to be made.
     if options.cache is None or options.export is not None:

@@ -122,10 +122,10 @@ def _run(arguments: list[str]) -> int:
 
 def version() -> int:
     """Print versions; they are part of what a result depends on."""
-    import importlib.metadata
+    from checker import __version__
+    from checker.solve import find_solver, solver_version
 
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("popek-goldberg", "z3-solver")]
-    print(f"vcheck ({', '.join(versions)}, Python {sys.version.split()[0]})")
+    print(f"vcheck {__version__} ({solver_version(find_solver())}, Python {sys.version.split()[0]})")
     return 0
 
 

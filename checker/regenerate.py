@@ -1,0 +1,68 @@
+"""``python -m checker.regenerate``: write reports/ and docs/report.schema.json anew; ``--check`` only says what is not current.
+
+For a checkout. Exit codes: 0 done or current, 1 something is not current, 2 a description cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from checker.cache import default_directory
+from checker.check import check
+from checker.cli import report_error
+from checker.files import write
+from checker.options import Options
+from checker.progress import progress
+from checker.reporting import json, markdown
+from isa_specs.load import bundled
+
+ROOT = Path(__file__).parent.parent
+TIMEOUT = 60.0  # seconds; generous, so that a slow machine does not turn a verdict into unknown
+
+
+def contents(names: list[str], cached: bool) -> Iterator[tuple[Path, str]]:
+    """The generated files and what belongs into them. Raises as :func:`checker.check.check`."""
+    yield ROOT / "docs" / "report.schema.json", json.schema()
+    with progress() as tell:
+        for name in names:
+            report = check(name, Options(timeout=TIMEOUT, cache=default_directory() if cached else None, progress=tell))
+            report.statistics.forget_seconds()
+            yield ROOT / "reports" / f"{name}.json", json.render([report])
+            yield ROOT / "reports" / f"{name}.md", markdown.render(report)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    about = argparse.ArgumentParser(prog="python -m checker.regenerate", description="Write the generated files of a checkout anew.")
+    about.add_argument("names", metavar="NAME", nargs="*", help="bundled descriptions (default: all)")
+    about.add_argument("--check", action="store_true", help="write nothing, say which files are not current")
+    about.add_argument("--no-cache", action="store_true", help="neither use nor store remembered results")
+    asked = about.parse_args(arguments)
+    stale: list[Path] = []
+    made: set[Path] = set()
+    for path, text in contents(asked.names or list(bundled()), not asked.no_cache):
+        made.add(path)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            stale.append(path)
+            if not asked.check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(path, text)
+    if not asked.names:
+        for path in sorted((ROOT / "reports").rglob("*.*")):
+            if path.suffix in (".md", ".json") and path not in made and path.name != "README.md":
+                stale.append(path)
+                if not asked.check:
+                    path.unlink()
+    for path in stale:
+        print(f"{'not current' if asked.check else 'written'}: {path.relative_to(ROOT)}")
+    return 1 if stale and asked.check else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Exception as error:
+        sys.exit(report_error(error))
