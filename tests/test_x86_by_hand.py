@@ -259,16 +259,6 @@ def test_segment_limits() -> None:
     assert run(state, "8803") == "segment_violation()"
 
 
-def test_alignment_check() -> None:
-    state = system()
-    state["gpr"][EBX] = DATA + 1
-    state["eflags.ac"] = 1
-    assert run(state.copy(), "8b03") == ""
-    state["cr0.am"] = 1
-    assert run(state.copy(), "8b03") == "alignment_check()"
-    assert run(state, "8a03") == ""
-
-
 def test_page_faults() -> None:
     state = system()
     state["gpr"][EBX] = 0x10000

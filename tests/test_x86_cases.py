@@ -21,7 +21,7 @@ MOST_STEPS = 20_000  # a string instruction takes one step a unit
 VECTORS = {
     "divide_error": "#DE", "bound_exceeded": "#BR", "invalid_opcode": "#UD", "overflow": "#OF", "breakpoint": "#BP",
     "invalid_tss": "#TS", "segment_not_present": "#NP", "stack_fault": "#SS", "stack_violation": "#SS",
-    "general_protection": "#GP", "protection_check": "#GP", "segment_violation": "#GP", "alignment_check": "#AC",
+    "general_protection": "#GP", "protection_check": "#GP", "segment_violation": "#GP",
 }
 WITH_CODE = ("#TS", "#NP", "#SS", "#GP")
 
