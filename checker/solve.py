@@ -125,7 +125,8 @@ class Solver:
             return known
         self.obligations += 1
         if self._export is not None:
-            (self._export / f"{key[:20]}.smt2").write_text(_complete(text, want), encoding="utf-8")
+            whole = f"(set-logic {LOGIC})\n{text}\n(check-sat)\n" + (f"(get-value ({' '.join(want)}))\n" if want else "")
+            (self._export / f"{key[:20]}.smt2").write_text(whole, encoding="utf-8")
         answer = self._recall(key, want)
         if answer is not None:
             self.cached += 1
@@ -166,11 +167,6 @@ class Solver:
             return None
         complete = answer.verdict == "unsat" or (answer.verdict == "sat" and set(answer.values) == set(want))
         return answer if complete else None
-
-
-def _complete(text: str, want: Sequence[str]) -> str:
-    values = f"(get-value ({' '.join(want)}))\n" if want else ""
-    return f"(set-logic {LOGIC})\n{text}\n(check-sat)\n{values}"
 
 
 class _Process:
