@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from x86_machine import CODE, DATA, HANDLERS, IDT, KERNEL_CODE, KERNEL_DATA, PAGES, USER_CODE, USER_DATA, deliver, run, selector, system, word
+from x86_machine import (
+    CODE,
+    DATA,
+    HANDLERS,
+    IDT,
+    KERNEL_CODE,
+    KERNEL_DATA,
+    PAGES,
+    USER_CODE,
+    USER_DATA,
+    deliver,
+    run,
+    selector,
+    system,
+    word,
+)
 
 from machine.state import State
 
@@ -33,7 +48,8 @@ def vmwrite(state: State, encoding: int, value: int) -> str:
 
 def vmread(state: State, encoding: int) -> int:
     state["gpr"][EAX] = encoding
-    assert run(state, "0f78c3", NAME) == "" and failed(state) == ""
+    assert run(state, "0f78c3", NAME) == ""
+    assert failed(state) == ""
     return int(state["gpr"][EBX])
 
 
@@ -43,9 +59,12 @@ def monitor() -> State:
     state["cr0"], state["cr4.vmxe"], state["vmx.revision"] = 0x80000031, 1, REVISION
     for region in (VMXON_REGION, VMCS):
         state.memory["storage"].load(region, REVISION.to_bytes(4, "little"))
-    assert vmx(state, "f30fc733", VMXON_REGION) == "" and failed(state) == ""
-    assert vmx(state, "660fc733", VMCS) == "" and failed(state) == ""
-    assert vmx(state, "0fc733", VMCS) == "" and failed(state) == ""
+    assert vmx(state, "f30fc733", VMXON_REGION) == ""
+    assert failed(state) == ""
+    assert vmx(state, "660fc733", VMCS) == ""
+    assert failed(state) == ""
+    assert vmx(state, "0fc733", VMCS) == ""
+    assert failed(state) == ""
     return state
 
 
@@ -71,7 +90,8 @@ def launched(level: int = 3, **controls: int) -> State:
     state = filled(level)
     for name, value in controls.items():
         assert vmwrite(state, {"primary": 0x4002, "exceptions": 0x4004, "mask": 0x6000, "shadow": 0x6004}[name], value) == ""
-    assert run(state, "0f01c2", NAME) == "" and state["vmx.op"] == 2
+    assert run(state, "0f01c2", NAME) == ""
+    assert state["vmx.op"] == 2
     return state
 
 
@@ -96,11 +116,14 @@ def test_the_guest_sees_its_own_registers() -> None:
     state = launched(0, mask=0x80000021, shadow=0x60000011)
     state["gpr"][EBX] = DATA
     assert leaves(state, "0f0103") == (-1, 0)  # sgdt [ebx]
-    assert word(state, DATA, 16) == 0x77 and word(state, DATA + 2) == 0xABC000
+    assert word(state, DATA, 16) == 0x77
+    assert word(state, DATA + 2) == 0xABC000
     assert leaves(state, "9c") == (-1, 0)  # pushf
     assert word(state, state["gpr"][ESP]) == 0x3246
-    assert leaves(state, "fa") == (-1, 0) and state["eflags.if"] == 0  # cli
-    assert leaves(state, "0f01e0") == (-1, 0) and state["gpr"][EAX] == 0x11  # smsw eax: neither PG nor NE, which the host owns
+    assert leaves(state, "fa") == (-1, 0)  # cli
+    assert state["eflags.if"] == 0
+    assert leaves(state, "0f01e0") == (-1, 0)  # smsw eax: neither PG nor NE, which the host owns
+    assert state["gpr"][EAX] == 0x11
 
 
 def test_an_exit_saves_the_guest() -> None:
@@ -108,13 +131,16 @@ def test_an_exit_saves_the_guest() -> None:
     state["gpr"][ESP] = DATA + 0x700
     assert leaves(state, "0fa2") == (10, 0)  # cpuid
     assert (vmread(state, 0x681E), vmread(state, 0x681C), vmread(state, 0x440C)) == (GUEST, DATA + 0x700, 2)
-    assert vmread(state, 0x818 - 0x16) == USER_CODE
-    assert run(state, "0f01c2", NAME) == "" and failed(state) == "valid" and vmread(state, 0x4400) == 4  # vmlaunch again
+    assert vmread(state, 0x802) == USER_CODE
+    assert run(state, "0f01c2", NAME) == ""  # vmlaunch, a second time
+    assert failed(state) == "valid"
+    assert vmread(state, 0x4400) == 4
     vmwrite(state, 0x681E, GUEST + 2)
-    assert run(state, "0f01c3", NAME) == "" and (state["vmx.op"], state["eip"], state["cpl"]) == (2, GUEST + 2, 3)  # vmresume
+    assert run(state, "0f01c3", NAME) == ""  # vmresume
+    assert (state["vmx.op"], state["eip"], state["cpl"]) == (2, GUEST + 2, 3)
 
 
-@pytest.mark.parametrize("code, level, controls, expected", [
+@pytest.mark.parametrize(("code", "level", "controls", "expected"), [
     ("f4", 0, {}, (-1, 0)),  # hlt
     ("f4", 0, {"primary": 1 << 7}, (12, 0)),
     ("0f20d8", 0, {"primary": 1 << 16}, (28, 0x13)),  # mov eax,cr3
@@ -136,22 +162,26 @@ def test_exits(code: str, level: int, controls: dict[str, int], expected: tuple[
 def test_exceptions_exit_as_the_bitmap_says() -> None:
     state = launched(3, exceptions=1 << 13)
     assert leaves(state, "f4") == (0, 0)  # hlt in ring 3: a fault of privilege comes before any exit
-    assert vmread(state, 0x4404) == 0x80000B0D and vmread(state, 0x681E) == GUEST
+    assert vmread(state, 0x4404) == 0x80000B0D
+    assert vmread(state, 0x681E) == GUEST
     state = launched(3, exceptions=1 << 3)
-    assert leaves(state, "cc") == (0, 0) and vmread(state, 0x681E) == GUEST  # int3, whatever its gate
+    assert leaves(state, "cc") == (0, 0)  # int3: at the instruction, whatever its gate
+    assert vmread(state, 0x681E) == GUEST
     assert vmread(state, 0x4404) == 0x80000603
     state = launched(0)
     state["gdtr.base"], state["gdtr.limit"] = 0x1000, 0xFF
-    assert leaves(state, "cc") == (-1, 0) and state["eip"] == HANDLERS + 4 * 3  # through the guest's own table
+    assert leaves(state, "cc") == (-1, 0)  # through the guest's own table
+    assert state["eip"] == HANDLERS + 4 * 3
 
 
-@pytest.mark.parametrize("encoding, value, number", [
+@pytest.mark.parametrize(("encoding", "value", "number"), [
     (0x400A, 5, 7), (0xC02, 0x0B, 8), (0x6C04, 0, 8),
 ])
 def test_entry_checks(encoding: int, value: int, number: int) -> None:
     state = filled()
     vmwrite(state, encoding, value)
-    assert run(state, "0f01c2", NAME) == "" and (failed(state), vmread(state, 0x4400)) == ("valid", number)
+    assert run(state, "0f01c2", NAME) == ""
+    assert (failed(state), vmread(state, 0x4400)) == ("valid", number)
 
 
 def test_an_invalid_guest_is_a_failed_entry() -> None:
@@ -165,7 +195,11 @@ def test_outside_vmx_operation() -> None:
     assert run(system(0, NAME), "0f01c1", NAME) == "invalid_opcode()"
     assert vmx(system(0, NAME), "f30fc733", VMXON_REGION) == "invalid_opcode()"
     state = monitor()
-    assert vmx(state, "0fc73b", 0) == "" and word(state, DATA, 64) == VMCS  # vmptrst
-    assert vmwrite(state, 0x4402, 0) == "valid" and vmread(state, 0x4400) == 13
-    assert vmwrite(state, 0x7000, 0) == "valid" and vmread(state, 0x4400) == 12
-    assert run(state, "0f01c4", NAME) == "" and state["vmx.op"] == 0  # vmxoff
+    assert vmx(state, "0fc73b", 0) == ""  # vmptrst
+    assert word(state, DATA, 64) == VMCS
+    assert vmwrite(state, 0x4402, 0) == "valid"
+    assert vmread(state, 0x4400) == 13
+    assert vmwrite(state, 0x7000, 0) == "valid"
+    assert vmread(state, 0x4400) == 12
+    assert run(state, "0f01c4", NAME) == ""  # vmxoff
+    assert state["vmx.op"] == 0
