@@ -27,6 +27,7 @@ class Judgement:
     in_user_mode: dict[str, Truth] = field(default_factory=dict)
     witnesses: dict[str, Question] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
+    answers: dict[str, Truth] = field(default_factory=dict)
 
     @property
     def privileged(self) -> Truth:
@@ -112,66 +113,89 @@ class Classifier:
         return not touched & varied and not footprint.executes
 
     def classify(self, forms: list[core.Form]) -> list[Classified]:
-        pending = [work for form in forms for work in self.start(form)]
-        return [work.collect() for work in pending]
-
-    def start(self, form: core.Form) -> list[_Work]:
-        footprint = self.footprints.form(form)
-        if self.innocuous(footprint):
-            return [_Work(self, form, region, footprint, {}, {}, "flow") for region in regions(form)]
-        return [self.begin(form, region, footprint) for region in regions(form)]
-
-    def begin(self, form: core.Form, region: str, footprint: Footprint) -> _Work:
-        define = Definitions(self.states, form, region)
-        asked = {restricted: self.ask_all(define, footprint, restricted) for restricted in (True, False)}
-        return _Work(self, form, region, footprint, asked[True], asked[False], "smt")
-
-    def ask_all(self, define: Definitions, footprint: Footprint, restricted: bool) -> dict[str, Pending]:
-        questions: dict[str, Question] = {
-            "user": define.runs_in_user_mode(restricted),
-            "supervisor": define.runs_in_supervisor_mode(),
-            "control": define.control(restricted, user_only=False),
-            "control in user mode": define.control(restricted, user_only=True),
-        }
-        touched = footprint.reads | footprint.writes
-        for kind in (*BEHAVIOUR, *OBSERVED):
-            # A component that is neither read nor written cannot make two runs differ.
-            if touched & self.states.classes[kind] or footprint.executes:
-                questions[f"{kind} in user mode"] = define.behaviour(kind, restricted)
-                if kind != "mode":
-                    questions[kind] = define.behaviour(kind, restricted, user=False)
-        return {name: self.asker.ask(question) for name, question in questions.items()}
+        """All forms, region by region. Later stages ask only what earlier answers leave open."""
+        works = [_Work(self, form, region) for form in forms for region in regions(form)]
+        for stage in (_Work.in_user_mode, _Work.in_supervisor_mode, _Work.over_all_states):
+            for work in works:
+                if work.certificate == "smt":
+                    stage(work)
+            for work in works:
+                work.gather()
+        return [work.classified() for work in works]
 
 
-@dataclass
+KINDS = ("control", *BEHAVIOUR, *OBSERVED)
+
+
 class _Work:
-    owner: Classifier
-    form: core.Form
-    region: str
-    footprint: Footprint
-    restricted: dict[str, Pending]
-    unrestricted: dict[str, Pending]
-    certificate: str
+    """One form in one region, on its way through the stages."""
 
-    def collect(self) -> Classified:
-        if self.certificate == "flow":
-            nothing: dict[str, Truth] = dict.fromkeys(("control", *BEHAVIOUR, *OBSERVED), False)
-            plain = Judgement(True, True, nothing, nothing)
-            return Classified(self.form, self.region, self.footprint, "flow", plain, plain)
-        return Classified(self.form, self.region, self.footprint, "smt", self.judge(self.restricted), self.judge(self.unrestricted))
+    def __init__(self, owner: Classifier, form: core.Form, region: str):
+        self.owner, self.form, self.region = owner, form, region
+        self.footprint = owner.footprints.form(form)
+        self.certificate = "flow" if owner.innocuous(self.footprint) else "smt"
+        self.define = Definitions(owner.states, form, region)
+        self.pending: list[tuple[Judgement, str, Pending]] = []
+        self.answers: dict[int, dict[str, Truth]] = {}
+        self.restricted, self.unrestricted = Judgement(), Judgement()
+        touched = self.footprint.reads | self.footprint.writes
+        # A component that is neither read nor written cannot make two runs differ.
+        self.kinds = [kind for kind in (*BEHAVIOUR, *OBSERVED)
+                      if touched & owner.states.classes[kind] or (self.footprint.executes and owner.states.classes[kind])]
 
-    def judge(self, asked: dict[str, Pending]) -> Judgement:
-        made = Judgement()
-        answers: dict[str, Truth] = {}
-        for name, pending in asked.items():
+    def ask(self, judgement: Judgement, name: str, question: Question) -> None:
+        self.pending.append((judgement, name, self.owner.asker.ask(question)))
+
+    def gather(self) -> None:
+        for judgement, name, pending in self.pending:
             verdict = pending.verdict
-            answers[name] = {"sat": True, "unsat": False}.get(verdict)
+            judgement.answers[name] = {"sat": True, "unsat": False}.get(verdict)
             if verdict == "sat":
-                made.witnesses[name] = pending.question
+                judgement.witnesses[name] = pending.question
             elif verdict == "unknown":
-                made.reasons.append(f"{name}: {pending.answer.reason}")
-        made.runs_in_user, made.runs_in_supervisor = answers["user"], answers["supervisor"]
-        for kind in ("control", *BEHAVIOUR, *OBSERVED):
-            made.in_user_mode[kind] = answers.get(f"{kind} in user mode", False)
-            made.sensitive[kind] = _any([made.in_user_mode[kind], answers.get(kind, False)])
-        return made
+                judgement.reasons.append(f"{name}: {pending.answer.reason}")
+        self.pending.clear()
+
+    def in_user_mode(self) -> None:
+        define, made = self.define, self.restricted
+        self.ask(made, "user", define.runs_in_user_mode(True))
+        self.ask(made, "supervisor", define.runs_in_supervisor_mode())
+        self.ask(made, "control in user mode", define.control(True, user_only=True))
+        for kind in self.kinds:
+            self.ask(made, f"{kind} in user mode", define.behaviour(kind, True))
+
+    def in_supervisor_mode(self) -> None:
+        define, made = self.define, self.restricted
+        if not made.answers["control in user mode"]:
+            self.ask(made, "control", define.control(True, user_only=False))
+        for kind in self.kinds:
+            if kind != "mode" and not made.answers[f"{kind} in user mode"]:
+                self.ask(made, kind, define.behaviour(kind, True, user=False))
+
+    def over_all_states(self) -> None:
+        """A witness under the controls is one over all legal states; supervisor states are not restricted by them at all."""
+        define, made, known = self.define, self.unrestricted, self.restricted
+        for name, found in known.answers.items():
+            if found or not name.endswith("user mode") and name != "user":
+                made.answers[name] = found
+                if name in known.witnesses:
+                    made.witnesses[name] = known.witnesses[name]
+        if "user" not in made.answers:
+            self.ask(made, "user", define.runs_in_user_mode(False))
+        if "control in user mode" not in made.answers:
+            self.ask(made, "control in user mode", define.control(False, user_only=True))
+        for kind in self.kinds:
+            if f"{kind} in user mode" not in made.answers:
+                self.ask(made, f"{kind} in user mode", define.behaviour(kind, False))
+
+    def classified(self) -> Classified:
+        for made in (self.restricted, self.unrestricted):
+            answers = made.answers
+            if self.certificate == "flow":
+                # Touches nothing the modes could change: what it does in one mode it does in the other.
+                answers.update(user=True, supervisor=True)
+            made.runs_in_user, made.runs_in_supervisor = answers["user"], answers["supervisor"]
+            for kind in KINDS:
+                made.in_user_mode[kind] = answers.get(f"{kind} in user mode", False)
+                made.sensitive[kind] = _any([made.in_user_mode[kind], answers.get(kind, False)])
+        return Classified(self.form, self.region, self.footprint, self.certificate, self.restricted, self.unrestricted)

@@ -7,7 +7,7 @@ for a state that breaks it, and keep what that state demands of the controls as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
@@ -72,13 +72,10 @@ class SquareChecker:
                 questions[id(form)] = Definitions(self.states, form).square()
         controls, rounds, reason = self.search([questions[id(form)] for form in open_forms]) if self.control_cells else ({}, 0, "")
         fix = self.fixing(controls)
-        pending = []
-        for form in open_forms:
-            question = self.fixed(questions[id(form)], fix)
-            pending.append((form, question, self.asker.ask(question)))
-        for form, question, asked in pending:
+        pending = [(form, self.asker.ask(self.fixed(questions[id(form)], fix))) for form in open_forms]
+        for form, asked in pending:
             verdict = {"sat": "refuted", "unsat": "proved"}.get(asked.verdict, "unknown")
-            done[id(form)] = Square(form, verdict, "smt", question if verdict == "refuted" else None, asked.answer.reason)
+            done[id(form)] = Square(form, verdict, "smt", asked.question if verdict == "refuted" else None, asked.answer.reason)
         return Squares(self.states, controls, [done[id(form)] for form in forms], rounds, reason)
 
     # ---- the search for controls ----------------------------------------------------------------
@@ -95,13 +92,15 @@ class SquareChecker:
     def fixed(self, question: Question, fix: Substitution | None) -> Question:
         if fix is None:
             return question
-        return Question(question.name, [fix(term) for term in question.asserted], question.runs, question.fields,
-                        question.restricted, question.varied)
+        more = question.more
+        return replace(question, asserted=[fix(term) for term in question.asserted],
+                       more=None if more is None else lambda: self.fixed(more(), fix))
 
     def search(self, questions: list[Question]) -> tuple[dict[str, int], int, str]:
         """(controls, rounds, reason). Questions that no choice of controls can save are left out of the search."""
         t = self.terms
-        live = [q for q in questions if not q.settled and any(self.depends(term) for term in q.asserted)]
+        whole = [q if q.more is None else q.more() for q in questions]
+        live = [q for q in whole if not q.settled and any(self.depends(term) for term in q.asserted)]
         constraints: list[Term] = []
         controls = dict.fromkeys(self.control_cells, 0)
         for rounds in range(1, MAX_ROUNDS + 1):

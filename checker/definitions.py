@@ -8,7 +8,8 @@ and the second state of a pair is one in which a guest really runs: user mode, t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from checker.states import States
 from checker.symbolic import Start, Step
@@ -18,7 +19,10 @@ from isa_specs import core
 
 @dataclass
 class Question:
-    """``asserted`` all together: is there such a state? ``runs`` are the steps a witness consists of."""
+    """``asserted`` all together: is there such a state? ``runs`` are the steps a witness consists of.
+
+    ``more`` gives the whole question where ``asserted`` leaves out the comparison of storage: a witness of the part is one of
+    the whole, and the part is much the cheaper to ask."""
 
     name: str
     asserted: list[Term]
@@ -26,6 +30,7 @@ class Question:
     fields: dict[str, Term]
     restricted: bool
     varied: frozenset[str] = frozenset()
+    more: Callable[[], Question] | None = None
 
     @property
     def settled(self) -> bool:
@@ -46,10 +51,16 @@ class Definitions:
 
     # ---- building blocks -----------------------------------------------------------------------
 
-    def step(self, start: Start) -> Step:
+    def step(self, start: Start, like: Step | None = None) -> Step:
+        """The step from a start inside the region; from the other start of a pair, ``like`` is the step inside it."""
         found = self._steps.get(id(start))
         if found is None:
-            found = self._steps[id(start)] = (start, self.states.symbolic.form(self.form, start, self.fields))
+            run = self.states.symbolic.form
+            if like is None:
+                step = run(self.form, start, self.fields, self.region)
+            else:
+                step = run(self.form, start, self.fields, self.region if like.region is not None else "", like.region)
+            found = self._steps[id(start)] = (start, step)
         return found[1]
 
     def sound(self, start: Start, step: Step) -> list[Term]:
@@ -114,22 +125,36 @@ class Definitions:
         varied = states.classes[kind]
         first, second = states.pair(varied, restricted=restricted and user)
         mode = states.mode("user", second)
-        one, two = self.step(first), self.step(second)
+        two = self.step(second)
+        one = self.step(first, two)
         memory_trap = one.trapped(t, {"memory"})
         conditions = [
             self.goes_on(two), t.negate(memory_trap), mode if user else t.negate(mode),
             *self.sound(second, two), states.legal(first),
         ]
-        if t.false not in conditions:  # the comparison is the expensive part
-            conditions.append(self.differ(one, two, varied))
-        return self.question(kind if user else f"{kind}, in supervisor mode", restricted, conditions, ("virtual", one), ("real", two), varied=varied)
+        made = self.question(kind if user else f"{kind}, in supervisor mode", restricted, conditions, ("virtual", one), ("real", two), varied=varied)
+        return self.compare(made, one, two, lambda storage: self.differ(one, two, varied, storage))
 
-    def differ(self, one: Step, two: Step, varied: frozenset[str]) -> Term:
-        """Whether two outcomes differ, ``two`` not trapping."""
+    def compare(self, question: Question, one: Step, two: Step, different: Callable[[bool], Term]) -> Question:
+        """Add the comparison of outcomes to a question, storage only when asked for more."""
+        if question.settled:
+            return question
+        states = self.states
+        storage = [n for n in states.observable(one.written, two.written) if one.after(n).address and one.after(n) is not two.after(n)]
+        question.asserted.append(different(not storage))
+        if storage:
+            conditions = question.asserted[:-1]
+            question.more = lambda: replace(question, asserted=[*conditions, different(True)], more=None)
+        return question
+
+    def differ(self, one: Step, two: Step, varied: frozenset[str], storage: bool) -> Term:
+        """Whether two outcomes differ, ``two`` not trapping; without ``storage`` only in what is not a memory."""
         t = self.terms
         parts = [one.trapped(t)]
         for name in self.states.observable(one.written, two.written):
             a, b = one.after(name), two.after(name)
+            if a.address and not storage:
+                continue
             same = t.same(a, b)
             if name in varied:  # differed before: fine if both left it alone
                 same = t.either(same, t.both(t.same(a, one.start[name]), t.same(b, two.start[name])))
@@ -156,31 +181,34 @@ class Definitions:
         t, states = self.terms, self.states
         virtual = states.free("s.")
         real = states.real(virtual)
-        v, r = self.step(virtual), self.step(real)
+        v = self.step(virtual)
+        r = self.step(real, v)
         conditions = [
             *self.sound(virtual, v), states.legal(real), states.assumed(virtual),
             t.negate(r.trapped(t, states.monitor.traps)),
         ]
-        if t.false not in conditions:
-            conditions.append(self.broken(v, r, virtual, real))
-        return self.question("square", True, conditions, ("virtual", v), ("real", r))
+        made = self.question("square", True, conditions, ("virtual", v), ("real", r))
+        return self.compare(made, v, r, lambda storage: self.broken(v, r, virtual, real, storage))
 
-    def broken(self, v: Step, r: Step, virtual: Start, real: Start) -> Term:
+    def broken(self, v: Step, r: Step, virtual: Start, real: Start, storage: bool) -> Term:
+        """Whether the square does not commute; without ``storage`` only as far as that shows elsewhere."""
         t = self.terms
         both = t.both(self.goes_on(v), self.goes_on(r))
-        agree = [t.either(t.negate(both), self.related(v, r, virtual, real))]
+        agree = [t.either(t.negate(both), self.related(v, r, virtual, real, storage))]
         if v.execute or r.execute:
             agree.append(self.same_execute(v, r))
-        agree.append(t.either(both, self.same_trap(v, r, virtual, real)))
+        agree.append(t.either(both, self.same_trap(v, r, virtual, real, storage)))
         return t.negate(t.all(agree))
 
-    def related(self, v: Step, r: Step, virtual: Start, real: Start) -> Term:
+    def related(self, v: Step, r: Step, virtual: Start, real: Start, storage: bool) -> Term:
         """The state after on the real machine is f of the one on the virtual machine, and the record holds."""
         t, states = self.terms, self.states
         parts = []
         after = Start(v.after)
         for name in states.observable(v.written, r.written):
             keep = states.owned.get(name)
+            if v.after(name).address and not storage:
+                continue
             if keep is None:
                 parts.append(t.same(v.after(name), r.after(name)))
                 continue
@@ -189,7 +217,7 @@ class Definitions:
             parts.append(t.same(r.after(name), expected))
         return t.all(parts)
 
-    def same_trap(self, v: Step, r: Step, virtual: Start, real: Start) -> Term:
+    def same_trap(self, v: Step, r: Step, virtual: Start, real: Start, storage: bool) -> Term:
         """Both trap alike, for traps the machine delivers to the guest itself."""
         t = self.terms
         parts = []
@@ -203,7 +231,7 @@ class Definitions:
                 same = t.all([t.eq(x, y) for x, y in zip(a.args, b.args, strict=True)])
                 if a.state is not None and b.state is not None:
                     left, right = Step(virtual, written=a.state), Step(real, written=b.state)
-                    same = t.both(same, self.related(left, right, virtual, real))
+                    same = t.both(same, self.related(left, right, virtual, real, storage))
                 alike.append(t.both(a.condition, same))
             parts.append(t.both(b.condition, t.any(alike)))
         return t.any(parts)

@@ -16,16 +16,25 @@ from checker.terms import Term, Terms, walk
 class Pending:
     """An obligation under way; ``answer`` waits for it."""
 
+    asker: Asker
     question: Question
+    model_wanted: bool
     future: Future[Answer] | None
     wanted: list[tuple[str, Term, str]]
-    _answer: Answer | None = None
+    settled: Answer | None = None
 
     @property
     def answer(self) -> Answer:
-        if self._answer is None:
-            self._answer = self.future.result() if self.future is not None else Answer("unsat", "", {}, 0.0)
-        return self._answer
+        """The solver's answer to the whole question; waits for it."""
+        if self.settled is None:
+            assert self.future is not None
+            answer = self.future.result()
+            if answer.verdict != "sat" and self.question.more is not None:
+                whole = self.asker.ask(self.question.more(), model=self.model_wanted)
+                answer = whole.answer
+                self.question, self.wanted = whole.question, whole.wanted
+            self.settled = answer
+        return self.settled
 
     @property
     def verdict(self) -> str:
@@ -58,16 +67,18 @@ class Asker:
     def ask(self, question: Question, *, model: bool = False) -> Pending:
         """Start solving. With ``model`` the answer carries the values a witness is made of."""
         if question.settled:
+            if question.more is not None:
+                return self.ask(question.more(), model=model)
             self.settled += 1
-            return Pending(question, None, [])
+            return Pending(self, question, model, None, [], Answer("unsat"))
         asserted = [term for term in dict.fromkeys(question.asserted) if not term.is_const]
         if not asserted and not model:
             self.settled += 1
-            return Pending(question, None, [], Answer("sat", "", {}, 0.0))
+            return Pending(self, question, model, None, [], Answer("sat"))
         wanted = self.wanted(asserted) if model else []
         text, names = Script().text(asserted, [term for term, _ in wanted])
         self.asked += 1
-        return Pending(question, self.solver.submit(text, names), [(n, t, w) for n, (t, w) in zip(names, wanted, strict=True)])
+        return Pending(self, question, model, self.solver.submit(text, names), [(n, t, w) for n, (t, w) in zip(names, wanted, strict=True)])
 
     def wanted(self, asserted: list[Term]) -> list[tuple[Term, str]]:
         """Every variable, and for every cell looked at its address and its contents before the step."""

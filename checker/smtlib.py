@@ -53,18 +53,23 @@ class Script:
         names = []
         for number, term in enumerate(wanted):
             name = f"want{number}"
-            self.lines.append(f"(define-fun {name} () {_sort(term)} {self.bits(term)})")
+            self.define(name, _sort(term), self.bits(term))
             names.append(name)
         return "\n".join(self.lines) + "\n", names
 
     def _share(self, term: Term) -> None:
         name = f"t{term.ident}"
         if _logical(term):
-            self.lines.append(f"(define-fun {name} () Bool {self._bool(term)})")
+            self.define(name, "Bool", self._bool(term))
             self._bools[term.ident] = name
         else:
-            self.lines.append(f"(define-fun {name} () {_sort(term)} {self._bits_of(term)})")
+            self.define(name, _sort(term), self._bits_of(term))
             self._bits[term.ident] = name
+
+    def define(self, name: str, sort: str, body: str) -> None:
+        # Not define-fun: the solver expands those as macros while it reads, which is exponential on shared terms.
+        self.lines.append(f"(declare-const {name} {sort})")
+        self.lines.append(f"(assert (= {name} {body}))")
 
     def bits(self, term: Term) -> str:
         found = self._bits.get(term.ident)

@@ -39,6 +39,7 @@ class Step:
     written: dict[str, Term] = field(default_factory=dict)
     completes: Term | None = None
     marks: dict[str, Term] = field(default_factory=dict)
+    region: Term | None = None
 
     def after(self, name: str) -> Term:
         """The component's value after completion."""
@@ -79,13 +80,17 @@ class Symbolic:
 
     def __init__(self, terms: Terms, isa: core.Isa):
         self.terms, self.isa = terms, isa
-        self._undefined: dict[tuple[object, ...], str] = {}
+        self._undefined: dict[tuple[object, ...], Term] = {}
 
     # ---- entry points -----------------------------------------------------------------------
 
-    def form(self, form: core.Form, start: Start, fields: dict[str, Term]) -> Step:
-        """One instruction of this form on ``start``; ``fields`` are its encoding fields (see :meth:`fields`)."""
+    def form(self, form: core.Form, start: Start, fields: dict[str, Term], region: str = "", known: Term | None = None) -> Step:
+        """One instruction of this form on ``start``; ``fields`` are its encoding fields (see :meth:`fields`).
+
+        With ``region`` only paths through that region are followed; the caller asserts that the state is in it. With ``known``
+        too, they are followed only where the region's condition turns out to be that very term."""
         run = _Run(self, start, dict(fields), form.label or form.instruction)
+        run.region, run.region_known = region, known
         for name, expr in self.isa.contexts.items():
             run.fields[name] = run.expr(expr, {})
         return run.instruction(form.body)
@@ -173,8 +178,80 @@ class Symbolic:
 
     def undefined(self, key: tuple[object, ...], width: int) -> Term:
         # The same occurrence gets the same unknown in both runs: outcome sets are compared choice by choice.
-        name = self._undefined.setdefault(key, f"undefined.{len(self._undefined)}")
-        return self.terms.var(name, width)
+        found = self._undefined.get(key)
+        if found is None:
+            found = self._undefined[key] = self.terms.var(f"undefined.{len(self._undefined)}", width)
+        return found
+
+    def undefined_values(self) -> list[Term]:
+        """The unknowns standing for results the manual leaves undefined, so far."""
+        return list(self._undefined.values())
+
+
+class Facts:
+    """Conditions known to hold on the path being run: literals, and values a term can still have."""
+
+    def __init__(self, literals: dict[int, bool] | None = None, domains: dict[int, frozenset[int]] | None = None):
+        self.literals, self.domains = literals or {}, domains or {}
+
+    def decide(self, condition: Term) -> bool | None:
+        """Whether ``condition`` follows, or its negation, or neither is plain to see."""
+        if condition.is_const:
+            return bool(condition.data)
+        known = self.literals.get(condition.ident)
+        if known is not None:
+            return known
+        if condition.op == "xor" and condition.args[1].is_const:
+            inner = self.decide(condition.args[0])
+            return None if inner is None else not inner
+        if condition.op == "eq" and condition.args[1].is_const:
+            domain = self.domains.get(condition.args[0].ident)
+            if domain is not None:
+                value = condition.args[1].data
+                return False if value not in domain else True if len(domain) == 1 else None
+        if condition.op in ("and", "or"):
+            sides = [self.decide(arg) for arg in condition.args]
+            decisive = condition.op == "or"
+            if decisive in sides:
+                return decisive
+            if None not in sides:
+                return not decisive
+        return None
+
+    def with_(self, condition: Term, holds: bool) -> Facts:
+        """These facts and one more."""
+        out = Facts(dict(self.literals), dict(self.domains))
+        out._add(condition, holds)
+        return out
+
+    def _add(self, condition: Term, holds: bool) -> None:
+        self.literals[condition.ident] = holds
+        if condition.op == "xor" and condition.args[1].is_const:
+            self._add(condition.args[0], not holds)
+        elif condition.op == ("and" if holds else "or"):
+            for arg in condition.args:
+                self._add(arg, holds)
+        elif condition.op == "eq" and condition.args[1].is_const:
+            term, value = condition.args[0].ident, condition.args[1].data
+            if holds:
+                self.domains[term] = frozenset((value,))
+            elif term in self.domains:
+                self.domains[term] -= {value}
+        elif condition.op == "or" and holds:
+            options = _options(condition)
+            if options is not None:
+                self.domains[options[0]] = self.domains.get(options[0], options[1]) & options[1]
+
+
+def _options(condition: Term) -> tuple[int, frozenset[int]] | None:
+    """``x == 1 or x == 2 ...`` as (x, {1, 2, ...})."""
+    if condition.op == "eq" and condition.args[1].is_const:
+        return condition.args[0].ident, frozenset((condition.args[1].data,))
+    if condition.op == "or":
+        a, b = _options(condition.args[0]), _options(condition.args[1])
+        if a is not None and b is not None and a[0] == b[0]:
+            return a[0], a[1] | b[1]
+    return None
 
 
 _ENDED = object()  # what a block returns when every path through it traps or executes
@@ -191,6 +268,8 @@ class _Run:
         self.live = self.terms.true  # nothing has trapped so far
         self.path = self.terms.true  # condition of the branch being run
         self.trail: list[object] = [label]
+        self.facts = Facts()
+        self.region, self.region_known = "", None
 
     # ---- whole bodies -------------------------------------------------------------------------
 
@@ -260,7 +339,11 @@ class _Run:
             return _ENDED
         else:
             assert isinstance(s, core.Mark)
-            holds = t.both(self.path, self.expr(s.condition, env))
+            condition = self.expr(s.condition, env)
+            holds = t.both(self.path, condition)
+            if s.label == self.region and self.region_known in (None, condition):
+                self.facts = self.facts.with_(condition, True)
+                self.step.region = condition
             self.step.marks[s.label] = t.either(self.step.marks.get(s.label, t.false), holds)
         return None
 
@@ -283,9 +366,12 @@ class _Run:
     def branch(self, s: core.If, env: dict[str, Term]) -> object:
         t = self.terms
         condition = self.expr(s.condition, env)
-        if condition.is_const:
-            return self.block(s.then if condition.data else s.other, env)
+        decided = self.facts.decide(condition)
+        if decided is not None:
+            return self.block(s.then if decided else s.other, env)
         outer_path, before, env_before = self.path, self.state, dict(env)
+        facts = self.facts
+        self.facts = facts.with_(condition, True)
         self.path, self.state = t.both(outer_path, condition), dict(before)
         live_before = self.live
         a = self.block(s.then, env)
@@ -293,8 +379,11 @@ class _Run:
         env.clear()
         env.update(env_before)
         self.path, self.state, self.live = t.both(outer_path, t.negate(condition)), dict(before), live_before
+        self.facts = facts.with_(condition, False)
         b = self.block(s.other, env)
         self.path = outer_path
+        # After `if c: trap` the rest runs under not c.
+        self.facts = facts.with_(condition, False) if a is _ENDED else facts.with_(condition, True) if b is _ENDED else facts
         self.live = t.both(live_a, self.live) if live_a is not self.live else live_a
         if a is _ENDED:
             return b
@@ -392,8 +481,9 @@ class _Run:
     def choice(self, e: core.Choice, env: dict[str, Term]) -> Term:
         t = self.terms
         condition = self.expr(e.condition, env)
-        if condition.is_const:
-            return self.expr(e.then if condition.data else e.other, env)
+        decided = self.facts.decide(condition)
+        if decided is not None:
+            return self.expr(e.then if decided else e.other, env)
         outer, before, live = self.path, self.state, self.live
         self.path, self.state = t.both(outer, condition), dict(before)
         a = self.expr(e.then, env)

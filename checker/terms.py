@@ -36,6 +36,8 @@ class Term:
 
 Writes = tuple[tuple[Term, Term, Term], ...]  # (guard, address, value)
 
+MAX_COMPARED = 400  # pairs of writes beyond which comparing memories is left to the solver's array theory
+
 _LOGIC = {"and", "or", "xor"}
 
 
@@ -266,16 +268,11 @@ class Terms:
     # ---- memories -----------------------------------------------------------------------------------
 
     def select(self, memory: Term, address: Term) -> Term:
-        """A cell. Looks through stores to addresses that are certainly other ones."""
-        at = memory
-        while at.op == "store":
-            where = at.args[1]
-            if where is address:
-                return at.args[2]
-            if not _apart(where, address):
-                break
-            at = at.args[0]
-        return self._make("select", (at, address), None, memory.width)
+        """A cell: choices over the writes that may have hit it, the cell of the memory they began with at the bottom."""
+        if memory.op not in ("store", "ite"):
+            return self.cell(memory, address)
+        root, writes = self.writes(memory)
+        return self._read(root, writes, address)
 
     def cell(self, memory: Term, address: Term) -> Term:
         """A cell of a memory as it was to begin with."""
@@ -303,6 +300,8 @@ class Terms:
             return self._make("same", (a, b), None, 1)
         if len(first) == len(second) and all(x[0] is y[0] and x[1] is y[1] for x, y in zip(first, second, strict=True)):
             return self._same_writes(first, second)
+        if len(first) * len(second) > MAX_COMPARED and not _aligned(first, second):
+            return self._make("same", (a, b), None, 1)
         parts = []
         for _, address, _ in dict.fromkeys((*first, *second)):
             parts.append(self.eq(self._read(root, first, address), self._read(root, second, address)))
@@ -319,10 +318,15 @@ class Terms:
         return self.all(parts)
 
     def _read(self, root: Term, writes: Writes, address: Term) -> Term:
-        value = self.select(root, address)
-        for guard, at, new in writes:
-            if not _apart(at, address):
-                value = self.ite(self.both(guard, self.eq(at, address)), new, value)
+        first = 0
+        for at in range(len(writes) - 1, -1, -1):  # what lies below a certain hit does not matter
+            if writes[at][1] is address and writes[at][0] is self.true:
+                first = at
+                break
+        value = self.cell(root, address)
+        for guard, where, new in writes[first:]:
+            if not _apart(where, address):
+                value = self.ite(self.both(guard, self.eq(where, address)), new, value)
         return value
 
     def writes(self, memory: Term) -> tuple[Term, Writes]:
@@ -365,6 +369,11 @@ def _apart(a: Term, b: Term) -> bool:
     x, i = _base(a)
     y, j = _base(b)
     return x is y and i != j
+
+
+def _aligned(first: Writes, second: Writes) -> bool:
+    """Whether two runs of writes go to the same addresses in the same order."""
+    return len(first) == len(second) and all(x[1] is y[1] for x, y in zip(first, second, strict=True))
 
 
 def walk(roots: list[Term]) -> list[Term]:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from isa_specs.core import Expr, FixedEncoding, Form, Isa, Space, Trap
 from isa_specs.encoding import Decoded, Decoder, decoder
-from machine.activation import Activation, Oracle, TrapSignal
+from machine.activation import EXECUTE, Activation, Oracle, TrapSignal
 from machine.errors import MachineError
 from machine.externs import EXTERNS
 from machine.outcomes import Executes, Next, Outcome, Trapped
@@ -192,6 +192,23 @@ class Machine:
             return None
         finally:
             run.undo()
+
+    def fetch_place(self, state: State) -> Place | None:
+        """Where the byte at the counter is fetched from; None when the fetch traps."""
+        assert self.isa.fetch is not None
+        recorder = Recorder()
+        run = self._activation(state, recorder)
+        run.fetching = True
+        try:
+            run.call(self.isa.fetch, (run.address,))
+        except TrapSignal:
+            return None
+        finally:
+            run.undo()
+        if recorder.views:
+            name, address = list(recorder.views)[-1]
+            return self.place(self.isa.spaces[name], address, state, EXECUTE)
+        return next((place for place in sorted(recorder.read) if place[0] in state.memory), None)
 
 
 class _Fetched:

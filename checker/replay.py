@@ -1,0 +1,302 @@
+"""Witnesses on the machine: a solver's model becomes two real states and a program, and is run.
+
+Nothing is shown that was not replayed here. A model lives in guest-relative storage; to run it, its cells are put
+where the machine finds them when translation is the identity (the witness was asked for in such a state), moved tables
+with equal contents in both states, the instruction's bytes at the counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from checker.definitions import Question
+from checker.models import Evaluator, Model
+from checker.states import States
+from checker.symbolic import Start
+from checker.terms import Term
+from isa_specs import core
+from isa_specs.assembly import disassemble
+from isa_specs.elements import EncodeError
+from isa_specs.encoding import Decoded, decoder
+from machine.errors import MachineError
+from machine.outcomes import Next, Trapped
+from machine.plain import Machine, StepResult
+from machine.state import Memory, Place, Recorder, State
+
+
+class NotReplayable(Exception):
+    """The model cannot be made a state of the machine; says why."""
+
+
+@dataclass
+class Run:
+    """One side of a witness: the state before and after the step, what it did, and what it looked at."""
+
+    before: State
+    after: State
+    result: StepResult
+    recorder: Recorder
+
+
+@dataclass
+class Replayed:
+    """A witness that was run. ``runs`` are named as in the question; ``confirmed`` when it shows what was claimed."""
+
+    runs: list[tuple[str, Run]]
+    form: core.Form
+    code: bytes
+    text: str
+    differences: list[tuple[str, str, str]]  # component, after in the first run, after in the second
+    confirmed: bool
+    clause: str = "effect"
+    code_places: set[Place] = field(default_factory=set)
+
+
+class Replayer:
+    """Replays witnesses of one description under one profile."""
+
+    def __init__(self, states: States):
+        self.states, self.isa, self.terms = states, states.isa, states.terms
+        self.machine = Machine(self.isa)
+        self.tables = [space for space in self.isa.spaces.values() if space.base is not None]
+
+    # ---- what a witness is asked to satisfy besides --------------------------------------------
+
+    def conveniences(self, question: Question) -> list[Term]:
+        """Conditions under which a model can be laid out: translations are the identity, the instruction can be
+        fetched, undefined results are zero. They narrow the search for a witness, never a verdict."""
+        t, symbolic = self.terms, self.states.symbolic
+        out: list[Term] = []
+        for _, step in question.runs:
+            start = step.start
+            for space in self.isa.spaces.values():
+                if space.identity is not None:
+                    out.append(symbolic.expr(space.identity, start))
+            if self.isa.fetch is not None:
+                here = start[self.isa.counter.name]
+                last = t.add(here, t.extend(question.fields["ilen"], here.width, False)) if here.width >= 4 else here
+                for at in (here, last):
+                    fetched, _ = symbolic.call(self.isa.fetch, start, (at,), {})
+                    out.append(t.negate(fetched.trapped(t)))
+        out += [t.eq(value, t.const(value.width, 0)) for value in symbolic.undefined_values()]
+        return out
+
+    def spread(self, model: Model, asserted: list[Term]) -> Model:
+        """Move tables and code apart from each other and from data, as far as the witness stays one."""
+        evaluator = Evaluator(asserted)
+        best = model
+        moves: list[tuple[str, int]] = []
+        for number, space in enumerate(self.tables):
+            assert space.base is not None
+            for shift, prefix in enumerate(("s.", "u.", "host.")):
+                moves.append((prefix + space.base.name, (0x0100_0000 + 0x0040_0000 * number + 0x0010_0000 * shift) % (1 << space.base.width)))
+        counter = self.isa.counter
+        for place in (0x2000, 0x6000, 0xA00):
+            moves.append(("s." + counter.name, place % (1 << counter.width)))
+        done: set[str] = set()
+        for name, value in moves:
+            if name in done or name not in model.values:
+                continue
+            candidate = best.copy()
+            candidate.values[name] = value
+            if evaluator.holds(candidate):
+                best = candidate
+                done.add(name)
+        return best
+
+    # ---- states ------------------------------------------------------------------------------------
+
+    def states_of(self, question: Question, model: Model) -> list[State]:
+        """The starting states of the question's runs, storage laid out."""
+        out = []
+        for _, step in question.runs:
+            start = step.start
+            state = State(self.isa)
+            for name in self.isa.cells:
+                state.cells[name] = self.value(start[name], model)
+            for name, array in self.isa.arrays.items():
+                base = start[name].data
+                state.arrays[name] = [model.cells.get((base, i), 0) for i in range(array.length)]
+            for name in state.memory:
+                term = start[name]
+                state.memory[name] = Memory((at, v) for (base, at), v in model.cells.items() if base == term.data)
+            self.lay_out(state, start, model)
+            out.append(state)
+        return out
+
+    def value(self, term: Term, model: Model) -> int:
+        if term.is_const:
+            return int(term.data)
+        if term.op == "var":
+            return model.values.get(term.data, 0)
+        return int(Evaluator([term])(model)[0])
+
+    def lay_out(self, state: State, start: Start, model: Model) -> None:
+        """Put the cells of views where the machine finds them."""
+        held: dict[Place, int] = {}
+        for name, space in self.isa.spaces.items():
+            if space.physical or space.view is not space:
+                continue
+            base = start[name].data
+            for (memory, address), value in sorted(model.cells.items()):
+                if memory != base:
+                    continue
+                place = self.machine.place(space, address, state, 0)
+                if place is None:
+                    raise NotReplayable(f"{name}({address:#x}) cannot be reached in the witness state")
+                if held.setdefault(place, value) != value:
+                    raise NotReplayable(f"two views of {place[0]}({place[1]:#x}) with unlike contents")
+                state.put(place, value)
+
+    def encode(self, question: Question, form: core.Form, model: Model) -> tuple[bytes, dict[str, int]]:
+        fields = {name: self.value(term, model) for name, term in question.fields.items() if name != "ilen"}
+        try:
+            return decoder(self.isa).encode(form, fields), fields
+        except EncodeError as error:
+            raise NotReplayable(f"the fields cannot be encoded: {error}") from None
+
+    def put_code(self, state: State, code: bytes, busy: set[Place]) -> set[Place]:
+        """Store the instruction where the machine will fetch it."""
+        places: set[Place] = set()
+        assert self.isa.fetch is not None
+        for offset, byte in enumerate(code):
+            place = self.fetched_from(state, offset)
+            if place is None:
+                raise NotReplayable("the instruction cannot be fetched in the witness state")
+            if place in busy and state.get(place) != byte:
+                raise NotReplayable("the instruction lies on its own operands")
+            state.put(place, byte)
+            places.add(place)
+        return places
+
+    def fetched_from(self, state: State, offset: int) -> Place | None:
+        """Where the byte ``offset`` behind the counter is fetched from."""
+        counter = self.isa.counter
+        probe = state.copy()
+        probe.cells[counter.name] = (state.cells[counter.name] + offset) & ((1 << counter.width) - 1)
+        return self.machine.fetch_place(probe)
+
+    # ---- runs -----------------------------------------------------------------------------------------
+
+    def replay(self, question: Question, form: core.Form, model: Model) -> Replayed:
+        """Run the witness. Raises :class:`NotReplayable` when it cannot be laid out."""
+        code, _ = self.encode(question, form, model)
+        states = self.states_of(question, model)
+        runs: list[tuple[str, Run]] = []
+        code_places: set[Place] = set()
+        for (name, _), state in zip(question.runs, states, strict=True):
+            busy = {(space, at) for space, memory in state.memory.items() for at in memory}
+            code_places |= self.put_code(state, code, busy)
+            for text in self.machine.legal(state):
+                raise NotReplayable(f"the state violates: {text}")
+            runs.append((name, self.run(state)))
+        decoded = runs[0][1].result.decoded
+        if decoded is None or decoded.form is not form:
+            raise NotReplayable("the bytes decode to another form")
+        judged = self.judge(question, runs)
+        text = self.text(decoded, runs[0][1].before)
+        return Replayed(runs, form, code, text, judged[1], judged[0], judged[2], code_places)
+
+    def text(self, decoded: Decoded, state: State) -> str:
+        try:
+            return disassemble(self.isa, decoded, state.cells[self.isa.counter.name])
+        except (MachineError, ValueError, KeyError):  # a template that cannot be printed must not lose a witness
+            return decoded.form.template
+
+    def run(self, state: State) -> Run:
+        after, recorder = state.copy(), Recorder()
+        try:
+            result = self.machine.step(after, recorder=recorder)
+        except MachineError as error:
+            raise NotReplayable(str(error)) from None
+        return Run(state, after, result, recorder)
+
+    def judge(self, question: Question, runs: list[tuple[str, Run]]) -> tuple[bool, list[tuple[str, str, str]], str]:
+        """(does it show what is claimed, differences after, clause)."""
+        if len(runs) == 1:
+            return self.judge_single(question, runs[0][1])
+        (_, one), (_, two) = runs
+        a, b = one.result.outcome, two.result.outcome
+        if question.name == "square":
+            return self.judge_square(one, two)
+        if isinstance(b, Trapped) or (isinstance(a, Trapped) and a.kind == "memory"):
+            return False, [], "effect"
+        if isinstance(a, Trapped):
+            return True, [("outcome", f"traps: {a}", "completes")], "trap"
+        found = []
+        for place, left, right in self.compared(one, two):
+            if left == right:
+                continue
+            unchanged = place[0] in question.varied and one.before.get(place) == left and two.before.get(place) == right
+            if not unchanged:
+                found.append((self.shown(place), hex_(left), hex_(right)))
+        return bool(found), found, "effect"
+
+    def judge_single(self, question: Question, run: Run) -> tuple[bool, list[tuple[str, str, str]], str]:
+        if isinstance(run.result.outcome, Trapped):
+            return False, [], "trap"
+        if not question.name.startswith("control"):
+            return True, [], "effect"
+        found = []
+        for place in sorted(run.recorder.written):
+            if place[0] in self.states.control_classes and run.before.get(place) != run.after.get(place):
+                found.append((self.shown(place), hex_(run.before.get(place)), hex_(run.after.get(place))))
+        return bool(found), found, "effect"
+
+    def judge_square(self, v: Run, r: Run) -> tuple[bool, list[tuple[str, str, str]], str]:
+        a, b = v.result.outcome, r.result.outcome
+        if isinstance(b, Trapped) and b.kind in self.states.monitor.traps:
+            return False, [], "trap"
+        if isinstance(a, Trapped) != isinstance(b, Trapped) or (isinstance(a, Trapped) and isinstance(b, Trapped) and (a.trap, a.args) != (b.trap, b.args)):
+            return True, [("outcome", said(a), said(b))], "trap"
+        record, host, effect = [], [], []
+        for place, left, right in self.compared(v, r):
+            keep = self.states.owned.get(place[0])
+            if keep is None:
+                if left != right:
+                    effect.append((self.shown(place), hex_(left), hex_(right)))
+                continue
+            if left != v.before.get(place):
+                record.append((self.shown(place), hex_(left), f"{hex_(v.before.get(place))} in the monitor's record"))
+            expected = self.machine.evaluate(keep.value, v.after) if keep.how == "map" and keep.value is not None else r.before.get(place)
+            if right != expected:
+                host.append((self.shown(place), hex_(left), hex_(right)))
+        if effect:
+            return True, effect, "effect"
+        if host:
+            return True, host, "host"
+        return bool(record), record, "record"
+
+    def compared(self, one: Run, two: Run) -> Iterable[tuple[Place, int, int]]:
+        """(place, value after the first, value after the second) for all that either run wrote; storage reached through
+        views is compared by the address the program used."""
+        seen: set[Place] = set()
+        for view in {**one.recorder.views, **two.recorder.views}:
+            space = self.isa.spaces[view[0]]
+            there = self.machine.place(space, view[1], one.before, 0)
+            here = self.machine.place(space, view[1], two.before, 0)
+            if there is None or here is None:
+                continue
+            seen |= {there, here}
+            if there in one.recorder.written or here in two.recorder.written:
+                yield view, one.after.get(there), two.after.get(here)
+        for place in sorted((one.recorder.written | two.recorder.written) - seen):
+            yield place, one.after.get(place), two.after.get(place)
+        counter = (self.isa.counter.name, 0)
+        if counter not in one.recorder.written | two.recorder.written:
+            yield counter, one.after.get(counter), two.after.get(counter)
+
+    def shown(self, place: Place) -> str:
+        name, index = place
+        if name in self.isa.cells:
+            return name
+        return f"{name}[{index}]" if name in self.isa.arrays else f"{name}({index:#x})"
+
+
+def said(outcome: Next | Trapped) -> str:
+    return f"traps: {outcome}" if isinstance(outcome, Trapped) else "completes"
+
+
+def hex_(value: int) -> str:
+    return str(value) if value < 10 else f"{value:#x}"

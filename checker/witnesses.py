@@ -1,0 +1,209 @@
+"""From a satisfiable question to a counterexample worth reading: minimised, replayed, decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from checker import model as report
+from checker.definitions import Question
+from checker.models import Model, minimise
+from checker.obligations import Asker
+from checker.replay import NotReplayable, Replayed, Replayer, hex_
+from checker.states import States
+from checker.terms import Term
+from isa_specs import core
+from machine.outcomes import Trapped
+
+COLUMNS = {"square": ("virtual machine", "real machine"), "single": ("before", "after")}
+MAX_ROWS = 14
+
+
+@dataclass
+class Shown:
+    """A witness as the report has it. ``clause`` says what part of a square fails."""
+
+    witness: report.Witness
+    clause: str
+
+
+class Witnesses:
+    """Finds, simplifies and replays witnesses under one profile."""
+
+    def __init__(self, states: States, asker: Asker, isa_argument: str):
+        self.states, self.asker, self.isa = states, asker, states.isa
+        self.replayer = Replayer(states)
+        self.isa_argument = isa_argument
+
+    def find(self, question: Question, form: core.Form, region: str) -> Shown:
+        """The witness, replayed if at all possible; ``note`` or ``disputed`` say what went wrong otherwise."""
+        convenient = self.convenient(question)
+        pending = self.asker.ask(convenient, model=True)
+        if pending.verdict != "sat":
+            why = "no witness that can be laid out on the machine" if pending.verdict == "unsat" else pending.answer.reason
+            return self.unconfirmed(form, region, why)
+        asserted = [term for term in pending.question.asserted if not term.is_const]
+        raw = pending.model()
+        simple = self.replayer.spread(minimise(raw, asserted, self.twin), asserted)
+        problem = ""
+        for candidate in (simple, self.replayer.spread(raw, asserted), raw):
+            try:
+                replayed = self.replayer.replay(convenient, form, candidate)
+            except NotReplayable as error:
+                problem = problem or str(error)
+                continue
+            if replayed.confirmed:
+                return Shown(self.witness(convenient, form, region, candidate, replayed, asserted), replayed.clause)
+            return self.disputed(form, region, replayed)
+        return self.unconfirmed(form, region, problem)
+
+    def convenient(self, question: Question) -> Question:
+        """The question narrowed to states that can be laid out on the machine."""
+        more = question.more
+        return replace(question, asserted=[*question.asserted, *self.replayer.conveniences(question)],
+                       more=None if more is None else lambda: self.convenient(more()))
+
+    def twin(self, name: str) -> str | None:
+        """The variable of the other state for the same component."""
+        for prefix in ("u.", "host."):
+            if name.startswith(prefix):
+                return "s." + name[len(prefix):]
+        return None
+
+    def unconfirmed(self, form: core.Form, region: str, why: str) -> Shown:
+        return Shown(report.Witness(form=form.template, region=region, reason="", note=why), "effect")
+
+    def disputed(self, form: core.Form, region: str, replayed: Replayed) -> Shown:
+        outcomes = "; ".join(f"{name}: {run.result.outcome}" for name, run in replayed.runs)
+        return Shown(report.Witness(form=form.template, region=region, reason="", disputed=f"on the machine {replayed.text} gives {outcomes}"), "effect")
+
+    # ---- the table ------------------------------------------------------------------------------
+
+    def witness(self, question: Question, form: core.Form, region: str, model: Model, replayed: Replayed, asserted: list[Term]) -> report.Witness:
+        runs = replayed.runs
+        single = len(runs) == 1
+        rows = self.before_rows(question, model, replayed, asserted)
+        for name, left, right in replayed.differences:
+            rows.append(report.Row(component=name, left=left, right=right, when="after"))
+        columns = COLUMNS["square"] if question.name == "square" else COLUMNS["single"] if single else self.columns(question)
+        state = runs[-1][1].before
+        address = state.cells[self.isa.counter.name]
+        program = [f"{address:#x}: {replayed.code.hex()}  {replayed.text}"]
+        command = f"vcheck {self.isa_argument} --instruction {form.instruction}"
+        if question.name == "square" and self.states.monitor.name != next(iter(self.isa.monitors)):
+            command += f" --monitor {self.states.monitor.name}"
+        return report.Witness(form=form.template, region=region, reason=self.reason(question, form, replayed), columns=columns,
+                              rows=rows, program=program, command=command, replayed=True)
+
+    def columns(self, question: Question) -> tuple[str, str]:
+        kind = question.name.split(" ")[0].rstrip(",")
+        return {
+            "mode": ("virtual machine: another mode", "real machine: user mode"),
+            "location": ("relocation as the guest set it", "relocation as the monitor set it"),
+            "resource": ("resources as the guest set them", "resources as the monitor set them"),
+            "time": ("at one time", "at another"),
+            "identity": ("on one machine", "on another"),
+        }.get(kind, ("first state", "second state"))
+
+    def before_rows(self, question: Question, model: Model, replayed: Replayed, asserted: list[Term]) -> list[report.Row]:
+        """What the runs start from: where the states differ, and what the instruction looked at."""
+        from checker.models import Evaluator
+
+        evaluator = Evaluator(asserted)
+        first, last = replayed.runs[0][1], replayed.runs[-1][1]
+        read: dict[str, tuple[str, str]] = {}
+        differing: dict[str, tuple[str, str]] = {}
+        for name in self.isa.cells:
+            a, b = first.before.cells[name], last.before.cells[name]
+            looked = (name, 0) in first.recorder.read or (name, 0) in last.recorder.read
+            if a != b and (looked or name in self.states.classes["mode"]):
+                differing[name] = hex_(a), hex_(b)
+            elif looked and name != self.isa.counter.name:
+                read[name] = hex_(a), hex_(b)
+        for name, array in self.isa.arrays.items():
+            for i in range(array.length):
+                if (name, i) in first.recorder.read or (name, i) in last.recorder.read:
+                    read[f"{name}[{i}]"] = hex_(first.before.arrays[name][i]), hex_(last.before.arrays[name][i])
+        rows = [report.Row(component=n, left=a, right=b) for n, (a, b) in differing.items()]
+        rows += self.storage_rows(replayed)
+        for name, (a, b) in read.items():
+            if name.split("[")[0] in self.isa.cells and self.irrelevant(name, model, evaluator):
+                a = b = report.ANY
+            rows.append(report.Row(component=name, left=a, right=b))
+        important = [row for row in rows if row.left != report.ANY]
+        return important[:MAX_ROWS] if len(rows) > MAX_ROWS else rows
+
+    def irrelevant(self, name: str, model: Model, evaluator: object) -> bool:
+        """Whether the witness survives with every other value of the component's bits."""
+        keys = [key for key in ("s." + name, "u." + name, "host." + name) if key in model.values]
+        if not keys:
+            return False
+        width = self.isa.cells[name].width
+        candidate = model.copy()
+        for key in keys:
+            candidate.values[key] = model.values[key] ^ ((1 << width) - 1)
+        return bool(evaluator.holds(candidate))  # type: ignore[attr-defined]
+
+    def storage_rows(self, replayed: Replayed) -> list[report.Row]:
+        """Storage operands that were read, adjacent bytes as one number."""
+        first, last = replayed.runs[0][1], replayed.runs[-1][1]
+        cells: dict[tuple[str, int], tuple[int, int]] = {}
+        for view in {**first.recorder.views, **last.recorder.views}:
+            space = self.isa.spaces[view[0]]
+            there = self.replayer.machine.place(space, view[1], first.before, 0)
+            here = self.replayer.machine.place(space, view[1], last.before, 0)
+            if there is None or here is None or here in replayed.code_places:
+                continue
+            if there in first.recorder.read or here in last.recorder.read:
+                cells[view] = first.before.get(there), last.before.get(here)
+        rows: list[report.Row] = []
+        group: list[tuple[str, int]] = []
+        for view in [*sorted(cells), None]:
+            adjacent = bool(group) and view is not None and view[0] == group[-1][0] and view[1] == group[-1][1] + 1 and len(group) < 8
+            if group and not adjacent:
+                rows.append(self.storage_row(group, cells))
+                group = []
+            if view is not None:
+                group.append(view)
+        return rows
+
+    def storage_row(self, group: list[tuple[str, int]], cells: dict[tuple[str, int], tuple[int, int]]) -> report.Row:
+        order = "little" if self.isa.little else "big"
+        size = self.isa.spaces[group[0][0]].cell_width
+        if size != 8:
+            left, right = (hex_(cells[group[0]][side]) for side in (0, 1))
+        else:
+            left, right = (f"0x{int.from_bytes(bytes(cells[v][side] for v in group), order):0{2 * len(group)}x}" for side in (0, 1))  # type: ignore[arg-type]
+        return report.Row(component=f"{group[0][0]}({group[0][1]:#x})", left=left, right=right)
+
+    # ---- the sentence ---------------------------------------------------------------------------------
+
+    def reason(self, question: Question, form: core.Form, replayed: Replayed) -> str:
+        name = form.instruction
+        what = replayed.differences[0][0] if replayed.differences else ""
+        trap = replayed.runs[0][1].result.outcome
+        kind = question.name
+        if kind == "square":
+            return self.square_reason(name, what, replayed)
+        if kind.startswith("control"):
+            where = "in user mode" if "user" in kind else "in supervisor mode"
+            return f"{name} changes {what} {where} without a trap, so the monitor that owns {what} does not learn of it"
+        if isinstance(trap, Trapped):
+            first = {"mode": "in the virtual machine's own mode", "resource": "with the guest's own settings", "location": "with the guest's own relocation"}
+            return f"{first.get(kind.split(' ')[0].rstrip(','), 'in the first state')} {name} raises {trap.trap.name}; in user mode under the monitor it completes"
+        cause = {
+            "mode": "the mode it runs in", "location": "where the guest lies in storage", "resource": "a resource that belongs to the monitor",
+            "time": "the time", "identity": "which machine it runs on",
+        }.get(kind.split(" ")[0].rstrip(","), "the state")
+        return f"{name} completes without a trap, and {what} afterwards depends on {cause}"
+
+    def square_reason(self, name: str, what: str, replayed: Replayed) -> str:
+        if replayed.clause == "trap":
+            a, b = (run.result.outcome for _, run in replayed.runs)
+            if isinstance(a, Trapped) and not isinstance(b, Trapped):
+                return f"{name} raises {a.trap.name} on the virtual machine but completes on the real one without the monitor noticing"
+            return f"{name} ends differently on the virtual and the real machine, and the monitor does not notice"
+        if replayed.clause == "record":
+            return f"{name} changes the guest's {what}, which only the monitor's record holds, and no trap tells the monitor"
+        if replayed.clause == "host":
+            return f"{name} changes {what} on the real machine, which belongs to the monitor"
+        return f"{name} leaves another {what} on the real machine than on the virtual one, and no trap tells the monitor"
