@@ -173,6 +173,36 @@ class Definitions:
             parts.append(t.either(t.negate(t.both(x, y)), t.eq(value, other)))
         return t.all(parts)
 
+    # ---- what the theorems presuppose ----------------------------------------------------------------------
+
+    def imprecise(self) -> Question:
+        """A trap whose ending leaves effects behind though the instruction is to be carried out again: the state the
+        monitor finds is not the one the guest was in (section 2: a trap changes nothing but the PSW)."""
+        t = self.terms
+        start = self.states.allowed()
+        step = self.step(start)
+        left = []
+        for trap in step.traps:
+            if trap.trap.ending == "terminate" and trap.state is not None:
+                changed = [t.negate(t.same(value, start[name])) for name, value in trap.state.items()]
+                left.append(t.both(trap.condition, t.any(changed)))
+        return self.question("imprecise", True, [*self.sound(start, step), self.states.mode("user", start), t.any(left)], ("state", step))
+
+    def depends_on_time(self) -> Question:
+        """Two states that differ only in time, in which it traps in one only or changes what the monitor owns differently:
+        a monitor that carries it out would itself depend on time (Theorem 2, condition b)."""
+        t, states = self.terms, self.states
+        varied = states.classes["time"]
+        first, second = states.pair(varied, restricted=True)
+        two = self.step(second)
+        one = self.step(first, two)
+        parts = [t.negate(t.eq(one.trapped(t), two.trapped(t)))]
+        for name in states.observable(one.written, two.written):
+            if name in states.control_classes:
+                parts.append(t.negate(t.same(one.after(name), two.after(name))))
+        conditions = [*self.sound(second, two), states.legal(first), t.any(parts)]
+        return self.question("depends on time", True, conditions, ("virtual", one), ("real", two), varied=varied)
+
     # ---- the VM map (section 4): f(i(v)) = i(f(v)) ---------------------------------------------------------
 
     def square(self) -> Question:

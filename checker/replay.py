@@ -63,13 +63,16 @@ class Replayer:
 
     # ---- what a witness is asked to satisfy besides --------------------------------------------
 
-    def conveniences(self, question: Question) -> list[Term]:
+    def conveniences(self, question: Question, *, placed: bool) -> list[Term]:
         """Conditions under which a model can be laid out: translations are the identity, the instruction can be
-        fetched, undefined results are zero. They narrow the search for a witness, never a verdict."""
+        fetched, undefined results are zero; when ``placed``, code and tables lie apart from each other and from low storage.
+        They narrow the search for a witness, never a verdict."""
         t, symbolic = self.terms, self.states.symbolic
         out: list[Term] = []
-        for _, step in question.runs:
+        for side, (_, step) in enumerate(question.runs):
             start = step.start
+            if placed:
+                out += self.placed(start, side)
             for space in self.isa.spaces.values():
                 if space.identity is not None:
                     out.append(symbolic.expr(space.identity, start))
@@ -82,28 +85,18 @@ class Replayer:
         out += [t.eq(value, t.const(value.width, 0)) for value in symbolic.undefined_values()]
         return out
 
-    def spread(self, model: Model, asserted: list[Term]) -> Model:
-        """Move tables and code apart from each other and from data, as far as the witness stays one."""
-        evaluator = Evaluator(asserted)
-        best = model
-        moves: list[tuple[str, int]] = []
+    def placed(self, start: Start, side: int) -> list[Term]:
+        """Code and tables each in a place of their own; the tables of the second state elsewhere than those of the first."""
+        t = self.terms
+        counter = start[self.isa.counter.name]
+        out = [t.eq(counter, t.const(counter.width, min(0x2000, 1 << (counter.width - 2))))]
         for number, space in enumerate(self.tables):
             assert space.base is not None
-            for shift, prefix in enumerate(("s.", "u.", "host.")):
-                moves.append((prefix + space.base.name, (0x0100_0000 + 0x0040_0000 * number + 0x0010_0000 * shift) % (1 << space.base.width)))
-        counter = self.isa.counter
-        for place in (0x2000, 0x6000, 0xA00):
-            moves.append(("s." + counter.name, place % (1 << counter.width)))
-        done: set[str] = set()
-        for name, value in moves:
-            if name in done or name not in model.values:
-                continue
-            candidate = best.copy()
-            candidate.values[name] = value
-            if evaluator.holds(candidate):
-                best = candidate
-                done.add(name)
-        return best
+            base = start[space.base.name]
+            if base.op == "var":
+                shared = str(base.data).startswith("s.")
+                out.append(t.eq(base, t.const(base.width, 0x0010_0000 * (number + 1) + (0 if shared else 0x0008_0000))))
+        return out
 
     # ---- states ------------------------------------------------------------------------------------
 
@@ -195,8 +188,20 @@ class Replayer:
         if decoded is None or decoded.form is not form:
             raise NotReplayable("the bytes decode to another form")
         judged = self.judge(question, runs)
+        if not judged[0]:
+            self.check_apart(runs)
         text = self.text(decoded, runs[0][1].before)
         return Replayed(runs, form, code, text, judged[1], judged[0], judged[2], code_places)
+
+    def check_apart(self, runs: list[tuple[str, Run]]) -> None:
+        """Views are taken to lie apart; a witness in which they do not shows nothing either way."""
+        for _, run in runs:
+            owner: dict[Place, str] = {}
+            for view in run.recorder.views:
+                space = self.isa.spaces[view[0]]
+                place = self.machine.place(space, view[1], run.before, 0)
+                if place is not None and owner.setdefault(place, space.view.name) != space.view.name:
+                    raise NotReplayable(f"{owner[place]} and {space.view.name} overlap in the witness state")
 
     def text(self, decoded: Decoded, state: State) -> str:
         try:

@@ -110,7 +110,8 @@ class Symbolic:
             widths = dict(form.encoding.format.fields)
             for name, value in form.encoding.values:
                 out[name] = t.const(widths[name], value)
-            out["ilen"] = t.const(ILEN_WIDTH, form.encoding.format.length)
+            length = form.encoding.format.length
+            out["ilen"] = t.const(ILEN_WIDTH, length) if length else t.var("field.ilen", ILEN_WIDTH)
         return out
 
     def sound_fields(self, form: core.Form, start: Start, fields: dict[str, Term]) -> Term:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from checker import model as report
 from checker.definitions import Question
-from checker.models import Model, minimise
+from checker.models import Evaluator, Model, minimise
 from checker.obligations import Asker
 from checker.replay import NotReplayable, Replayed, Replayer, hex_
 from checker.states import States
@@ -34,33 +34,32 @@ class Witnesses:
         self.replayer = Replayer(states)
         self.isa_argument = isa_argument
 
-    def find(self, question: Question, form: core.Form, region: str) -> Shown:
+    def find(self, question: Question, form: core.Form, region: str, *, simplify: bool = True) -> Shown:
         """The witness, replayed if at all possible; ``note`` or ``disputed`` say what went wrong otherwise."""
-        convenient = self.convenient(question)
-        pending = self.asker.ask(convenient, model=True)
-        if pending.verdict != "sat":
-            why = "no witness that can be laid out on the machine" if pending.verdict == "unsat" else pending.answer.reason
-            return self.unconfirmed(form, region, why)
-        asserted = [term for term in pending.question.asserted if not term.is_const]
-        raw = pending.model()
-        simple = self.replayer.spread(minimise(raw, asserted, self.twin), asserted)
         problem = ""
-        for candidate in (simple, self.replayer.spread(raw, asserted), raw):
-            try:
-                replayed = self.replayer.replay(convenient, form, candidate)
-            except NotReplayable as error:
-                problem = problem or str(error)
+        for placed in (True, False):
+            pending = self.asker.ask(self.convenient(question, placed), model=True)
+            if pending.verdict != "sat":
+                problem = problem or ("no witness that can be laid out on the machine" if pending.verdict == "unsat" else pending.answer.reason)
                 continue
-            if replayed.confirmed:
-                return Shown(self.witness(convenient, form, region, candidate, replayed, asserted), replayed.clause)
-            return self.disputed(form, region, replayed)
+            asserted = [term for term in pending.question.asserted if not term.is_const]
+            raw = pending.model()
+            for candidate in ((minimise(raw, asserted, self.twin), raw) if simplify else (raw,)):
+                try:
+                    replayed = self.replayer.replay(pending.question, form, candidate)
+                except NotReplayable as error:
+                    problem = problem or str(error)
+                    continue
+                if replayed.confirmed:
+                    return Shown(self.witness(pending.question, form, region, candidate, replayed, asserted), replayed.clause)
+                return self.disputed(form, region, replayed)
         return self.unconfirmed(form, region, problem)
 
-    def convenient(self, question: Question) -> Question:
+    def convenient(self, question: Question, placed: bool) -> Question:
         """The question narrowed to states that can be laid out on the machine."""
         more = question.more
-        return replace(question, asserted=[*question.asserted, *self.replayer.conveniences(question)],
-                       more=None if more is None else lambda: self.convenient(more()))
+        return replace(question, asserted=[*question.asserted, *self.replayer.conveniences(question, placed=placed)],
+                       more=None if more is None else lambda: self.convenient(more(), placed))
 
     def twin(self, name: str) -> str | None:
         """The variable of the other state for the same component."""
@@ -106,8 +105,6 @@ class Witnesses:
 
     def before_rows(self, question: Question, model: Model, replayed: Replayed, asserted: list[Term]) -> list[report.Row]:
         """What the runs start from: where the states differ, and what the instruction looked at."""
-        from checker.models import Evaluator
-
         evaluator = Evaluator(asserted)
         first, last = replayed.runs[0][1], replayed.runs[-1][1]
         read: dict[str, tuple[str, str]] = {}
@@ -132,7 +129,7 @@ class Witnesses:
         important = [row for row in rows if row.left != report.ANY]
         return important[:MAX_ROWS] if len(rows) > MAX_ROWS else rows
 
-    def irrelevant(self, name: str, model: Model, evaluator: object) -> bool:
+    def irrelevant(self, name: str, model: Model, evaluator: Evaluator) -> bool:
         """Whether the witness survives with every other value of the component's bits."""
         keys = [key for key in ("s." + name, "u." + name, "host." + name) if key in model.values]
         if not keys:
@@ -141,7 +138,7 @@ class Witnesses:
         candidate = model.copy()
         for key in keys:
             candidate.values[key] = model.values[key] ^ ((1 << width) - 1)
-        return bool(evaluator.holds(candidate))  # type: ignore[attr-defined]
+        return bool(evaluator.holds(candidate))
 
     def storage_rows(self, replayed: Replayed) -> list[report.Row]:
         """Storage operands that were read, adjacent bytes as one number."""
