@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from checker.definitions import Question
+from checker.footprint import Footprints
 from checker.models import Evaluator, Model
 from checker.states import States
 from checker.symbolic import Start
@@ -59,14 +60,16 @@ class Replayer:
     def __init__(self, states: States):
         self.states, self.isa, self.terms = states, states.isa, states.terms
         self.machine = Machine(self.isa)
+        used = Footprints(self.isa).function(self.isa.fetch).spaces if self.isa.fetch is not None else set()
+        self.fetched = [space for name in sorted(used) if (space := self.isa.spaces[name]).translation is not None]
         self.tables = [space for space in self.isa.spaces.values() if space.base is not None]
 
     # ---- what a witness is asked to satisfy besides --------------------------------------------
 
-    def conveniences(self, question: Question, *, placed: bool) -> list[Term]:
-        """Conditions under which a model can be laid out: translations are the identity, the instruction can be
-        fetched, undefined results are zero; when ``placed``, code and tables lie apart from each other and from low storage.
-        They narrow the search for a witness, never a verdict."""
+    def conveniences(self, question: Question, *, placed: bool, identity: bool) -> list[Term]:
+        """Conditions under which a model can be laid out: the instruction can be fetched, undefined results are zero; with
+        ``identity`` translations are the identity, else at least the one of the fetch is there; when ``placed``, code and tables lie
+        apart from each other and from low storage. They narrow the search for a witness, never a verdict."""
         t, symbolic = self.terms, self.states.symbolic
         out: list[Term] = []
         for side, (_, step) in enumerate(question.runs):
@@ -74,8 +77,9 @@ class Replayer:
             if placed:
                 out += self.placed(start, side)
             for space in self.isa.spaces.values():
-                if space.identity is not None:
+                if space.identity is not None and (identity or space not in self.fetched):
                     out.append(symbolic.expr(space.identity, start))
+            out += self.mapped(start)
             if self.isa.fetch is not None:
                 here = start[self.isa.counter.name]
                 last = t.add(here, t.extend(question.fields["ilen"], here.width, False)) if here.width >= 4 else here
@@ -83,6 +87,18 @@ class Replayer:
                     fetched, _ = symbolic.call(self.isa.fetch, start, (at,), {})
                     out.append(t.negate(fetched.trapped(t)))
         out += [t.eq(value, t.const(value.width, 0)) for value in symbolic.undefined_values()]
+        return out
+
+    def mapped(self, start: Start) -> list[Term]:
+        """The translations the fetch goes through do not fault at the counter; tables they need are part of the model."""
+        t = self.terms
+        out = []
+        for space in self.fetched:
+            assert space.translation is not None
+            here = start[self.isa.counter.name]
+            address = t.extend(here, space.address_width, False) if here.width < space.address_width else t.extract(here, space.address_width - 1, 0)
+            step, _ = self.states.symbolic.call(space.translation, start, (address, t.const(2, 2)), {})
+            out.append(t.negate(step.trapped(t)))
         return out
 
     def placed(self, start: Start, side: int) -> list[Term]:
@@ -128,19 +144,21 @@ class Replayer:
     def lay_out(self, state: State, start: Start, model: Model) -> None:
         """Put the cells of views where the machine finds them."""
         held: dict[Place, int] = {}
-        for name, space in self.isa.spaces.items():
-            if space.physical or space.view is not space:
-                continue
-            base = start[name].data
-            for (memory, address), value in sorted(model.cells.items()):
-                if memory != base:
-                    continue
+        waiting = [(space, address, value) for name, space in self.isa.spaces.items() if not space.physical and space.view is space
+                   for (memory, address), value in sorted(model.cells.items()) if memory == start[name].data]
+        while waiting:
+            later = []
+            for space, address, value in waiting:
                 place = self.machine.place(space, address, state, 0)
-                if place is None:
-                    raise NotReplayable(f"{name}({address:#x}) cannot be reached in the witness state")
+                if place is None:  # its page may be mapped by a table not yet in place
+                    later.append((space, address, value))
+                    continue
                 if held.setdefault(place, value) != value:
                     raise NotReplayable(f"two views of {place[0]}({place[1]:#x}) with unlike contents")
                 state.put(place, value)
+            if len(later) == len(waiting):
+                raise NotReplayable(f"{later[0][0].name}({later[0][1]:#x}) cannot be reached in the witness state")
+            waiting = later
 
     def encode(self, question: Question, form: core.Form, model: Model) -> tuple[bytes, dict[str, int]]:
         fields = {name: self.value(term, model) for name, term in question.fields.items() if name != "ilen"}
@@ -154,7 +172,7 @@ class Replayer:
         places: set[Place] = set()
         assert self.isa.fetch is not None
         for offset, byte in enumerate(code):
-            place = self.fetched_from(state, offset)
+            place = self.machine.fetch_place(state, offset)
             if place is None:
                 raise NotReplayable("the instruction cannot be fetched in the witness state")
             if place in busy and state.get(place) != byte:
@@ -162,13 +180,6 @@ class Replayer:
             state.put(place, byte)
             places.add(place)
         return places
-
-    def fetched_from(self, state: State, offset: int) -> Place | None:
-        """Where the byte ``offset`` behind the counter is fetched from."""
-        counter = self.isa.counter
-        probe = state.copy()
-        probe.cells[counter.name] = (state.cells[counter.name] + offset) & ((1 << counter.width) - 1)
-        return self.machine.fetch_place(probe)
 
     # ---- runs -----------------------------------------------------------------------------------------
 

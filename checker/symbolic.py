@@ -91,8 +91,7 @@ class Symbolic:
         too, they are followed only where the region's condition turns out to be that very term."""
         run = _Run(self, start, dict(fields), form.label or form.instruction)
         run.region, run.region_known = region, known
-        for name, expr in self.isa.contexts.items():
-            run.fields[name] = run.expr(expr, {})
+        self.contexts(form, run)
         return run.instruction(form.body)
 
     def fields(self, form: core.Form) -> dict[str, Term]:
@@ -114,12 +113,17 @@ class Symbolic:
             out["ilen"] = t.const(ILEN_WIDTH, length) if length else t.var("field.ilen", ILEN_WIDTH)
         return out
 
+    def contexts(self, form: core.Form, run: _Run) -> None:
+        """What the decoder computes from state and prefixes before it looks at the opcode."""
+        if isinstance(form.encoding, core.ByteEncoding):
+            for name, expr in self.isa.contexts.items():
+                run.fields[name] = run.expr(expr, {})
+
     def sound_fields(self, form: core.Form, start: Start, fields: dict[str, Term]) -> Term:
         """That the fields are ones the decoder can deliver: ``where``, prefix values, ModRM, length."""
         t = self.terms
         run = _Run(self, start, dict(fields), "where")
-        for name, expr in self.isa.contexts.items():
-            run.fields[name] = run.expr(expr, {})
+        self.contexts(form, run)
         parts = []
         if form.where is not None:
             parts.append(run.expr(form.where, {}))

@@ -37,8 +37,8 @@ class Witnesses:
     def find(self, question: Question, form: core.Form, region: str, *, simplify: bool = True) -> Shown:
         """The witness, replayed if at all possible; ``note`` or ``disputed`` say what went wrong otherwise."""
         problem = ""
-        for placed in (True, False):
-            pending = self.asker.ask(self.convenient(question, placed), model=True)
+        for placed, identity in ((True, True), (False, True), (True, False)):
+            pending = self.asker.ask(self.convenient(question, placed, identity), model=True)
             if pending.verdict != "sat":
                 problem = problem or ("no witness that can be laid out on the machine" if pending.verdict == "unsat" else pending.answer.reason)
                 continue
@@ -55,11 +55,11 @@ class Witnesses:
                 return self.disputed(form, region, replayed)
         return self.unconfirmed(form, region, problem)
 
-    def convenient(self, question: Question, placed: bool) -> Question:
+    def convenient(self, question: Question, placed: bool, identity: bool) -> Question:
         """The question narrowed to states that can be laid out on the machine."""
         more = question.more
-        return replace(question, asserted=[*question.asserted, *self.replayer.conveniences(question, placed=placed)],
-                       more=None if more is None else lambda: self.convenient(more(), placed))
+        return replace(question, asserted=[*question.asserted, *self.replayer.conveniences(question, placed=placed, identity=identity)],
+                       more=None if more is None else lambda: self.convenient(more(), placed, identity))
 
     def twin(self, name: str) -> str | None:
         """The variable of the other state for the same component."""

@@ -193,14 +193,14 @@ class Machine:
         finally:
             run.undo()
 
-    def fetch_place(self, state: State) -> Place | None:
-        """Where the byte at the counter is fetched from; None when the fetch traps."""
+    def fetch_place(self, state: State, offset: int = 0) -> Place | None:
+        """Where the byte ``offset`` behind the counter is fetched from; None when the fetch traps."""
         assert self.isa.fetch is not None
         recorder = Recorder()
         run = self._activation(state, recorder)
         run.fetching = True
         try:
-            run.call(self.isa.fetch, (run.address,))
+            run.call(self.isa.fetch, ((run.address + offset) & ((1 << self.isa.counter.width) - 1),))
         except TrapSignal:
             return None
         finally:
