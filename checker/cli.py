@@ -172,7 +172,10 @@ def run_check(asked: argparse.Namespace) -> int:
     reports: list[Report] = []
     codes: list[int] = []
     with progress() as tell:
-        options = Options(tuple(asked.monitor), tuple(asked.instruction), asked.timeout, asked.jobs, cache, asked.export, tell)
+        options = Options(
+            monitors=tuple(asked.monitor), instructions=tuple(asked.instruction), timeout=asked.timeout, jobs=asked.jobs, cache=cache,
+            export=asked.export, timings=asked.timings, progress=tell,
+        )
         for name in asked.specs:
             try:
                 reports.append(check(name, options))
@@ -189,9 +192,6 @@ def _print(reports: list[Report], asked: argparse.Namespace) -> None:
     from checker.files import write
     from checker.reporting import json, markdown, text
 
-    if not asked.timings:
-        for report in reports:
-            report.statistics.forget_seconds()
     if asked.format == "json":
         shown = json.render(reports)
     elif asked.format == "markdown":

@@ -211,10 +211,6 @@ class Statistics(Struct, kw_only=True):
     smt: int = 0
     seconds: dict[str, float] | UnsetType = UNSET
 
-    def forget_seconds(self) -> None:
-        """Leave the times out, as they differ from run to run."""
-        self.seconds = UNSET
-
 
 class Report(Struct, kw_only=True):
     """Everything found about one description. ``verdict`` is on the machine as a whole (see :func:`checker.findings.verdict`),

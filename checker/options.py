@@ -18,7 +18,7 @@ def _silent(part: str, done: int, total: int) -> None:
 class Options:
     """``monitors`` and ``instructions`` restrict the check to these (empty: all). ``timeout`` is in seconds for each obligation, ``jobs``
     the number of solver processes. ``cache`` is a folder or None. With ``export``, obligations are written there.
-    ``progress`` is told the part under way and how much of it is done.
+    With ``timings``, the report says where the time went. ``progress`` is told the part under way and how much of it is done.
     """
 
     monitors: tuple[str, ...] = ()
@@ -27,6 +27,7 @@ class Options:
     jobs: int = 0
     cache: Path | None = None
     export: Path | None = None
+    timings: bool = False
     progress: Progress = _silent
 
     @property

@@ -29,7 +29,6 @@ def contents(names: list[str], cached: bool) -> Iterator[tuple[Path, str]]:
     with progress() as tell:
         for name in names:
             report = check(name, Options(timeout=TIMEOUT, cache=default_directory() if cached else None, progress=tell))
-            report.statistics.forget_seconds()
             yield ROOT / "reports" / f"{name}.json", json.render([report])
             yield ROOT / "reports" / f"{name}.md", markdown.render(report)
 

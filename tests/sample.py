@@ -81,7 +81,7 @@ def report() -> Report:
                     Invariant(text="R is even", verdict="refuted", instruction="LPSW")],
         expectations=[Expectation(text="RM critical", met=True), Expectation(text="theorem3 refuted", met=False, found="proved")],
         unknown=[Unknown(what="MUL", reason="no answer within 10 s")],
-        statistics=Statistics(instructions=6, forms=8, obligations=21, flow=3, smt=4, seconds={"build": 0.5, "solve": 1.25}),
+        statistics=Statistics(instructions=6, forms=8, obligations=21, flow=3, smt=4),
     )
 
 

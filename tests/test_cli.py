@@ -96,8 +96,19 @@ def test_output_file(analysis: Analysis, toy: str, tmp_path: Path, capsys: pytes
 
 
 def test_timings_on_request(analysis: Analysis, toy: str, capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main([toy, "--timings"])
-    assert "time by part" in capsys.readouterr().out
+    def timed() -> Report:
+        report = sample.proved()
+        report.statistics.seconds = {"build": 0.5, "solve": 1.25}
+        return report
+
+    analysis.build = timed
+    for _ in range(2):
+        assert cli.main([toy, "--timings"]) == 0
+        assert "solve         1.250 s" in capsys.readouterr().out
+    analysis.build = sample.proved
+    cli.main([toy])
+    assert "time by part" not in capsys.readouterr().out
+    assert [options.timings for options in analysis.calls] == [True, True, False]
 
 
 @pytest.mark.parametrize(("environment", "arguments", "coloured"), [

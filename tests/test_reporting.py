@@ -87,13 +87,6 @@ def test_json_round_trip_and_several() -> None:
         json.parse('{"schema_version": 99, "isa": "x"}')
 
 
-def test_times_are_left_out_on_request() -> None:
-    report = sample.report()
-    report.statistics.forget_seconds()
-    assert "seconds" not in json.render([report])
-    assert "time by part" not in text.render(report)
-
-
 def unknown_only() -> Report:
     report = sample.proved()
     report.unknown = [Unknown(what="MUL", reason="too hard")]

@@ -167,7 +167,7 @@ def one_line(item: Instruction | Form) -> str:
 
 
 def _timings(seconds: dict[str, float], instructions: int) -> Iterator[str]:
-    yield "time by part (of the run that computed this report)"
+    yield "time by part"
     for part, value in seconds.items():
         yield f"  {part:<10} {value:8.3f} s  {1000 * value / max(1, instructions):8.2f} ms an instruction"
 
