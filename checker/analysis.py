@@ -115,22 +115,27 @@ class Analysis:
         from checker.profiles import delivery_form
 
         bodies = [*self.forms, *(delivery_form(trap) for trap in self.isa.traps.values() if trap.delivery is not None)]
-        out = []
+        support = [(condition, self.footprints.expression(condition).reads) for _, condition in self.isa.invariants]
         asked = []
+        for form in bodies:
+            writes = self.footprints.form(form).writes
+            touched = [condition for condition, reads in support if writes & reads]
+            if touched:
+                asked.append((form, touched, asker.ask(Definitions(states, form).breaks_invariant(touched))))
+        found: dict[int, tuple[str, str]] = {id(condition): ("proved", "") for _, condition in self.isa.invariants}
+        for form, touched, pending in asked:
+            if pending.verdict == "unsat":
+                continue
+            for condition in touched:  # which of them?
+                one = asker.ask(Definitions(states, form).breaks_invariant([condition]))
+                if one.verdict == "sat" and found[id(condition)][0] != "refuted":
+                    found[id(condition)] = "refuted", form.instruction
+                elif one.verdict == "unknown" and found[id(condition)][0] == "proved":
+                    found[id(condition)] = "unknown", form.instruction
+                    self.unknown.append(report.Unknown(what=f"an invariant after {form.instruction}", reason=one.answer.reason))
+        out = []
         for text, condition in self.isa.invariants:
-            support = self.footprints.expression(condition).reads
-            questions = [(form, asker.ask(Definitions(states, form).breaks_invariant(condition))) for form in bodies
-                         if self.footprints.form(form).writes & support]
-            asked.append((text, questions))
-        for text, questions in asked:
-            verdict, culprit = "proved", ""
-            for form, pending in questions:
-                if pending.verdict == "sat":
-                    verdict, culprit = "refuted", form.instruction
-                    break
-                if pending.verdict == "unknown" and verdict == "proved":
-                    verdict, culprit = "unknown", form.instruction
-                    self.unknown.append(report.Unknown(what=f"invariant '{text}' after {form.instruction}", reason=pending.answer.reason))
+            verdict, culprit = found[id(condition)]
             out.append(report.Invariant(text=text, verdict=verdict, instruction=culprit))  # type: ignore[arg-type]
         return out
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
 from checker.obligations import Asker, Pending
+from checker.regions import regions
 from checker.states import BEHAVIOUR, OBSERVED, States
 from isa_specs import core
 
@@ -84,22 +85,6 @@ class Classified:
     unrestricted: Judgement
 
 
-def regions(form: core.Form) -> list[str]:
-    """The operand regions a form declares, the whole form if none."""
-    found: dict[str, None] = {}
-
-    def look(block: list[core.Stmt]) -> None:
-        for s in block:
-            if isinstance(s, core.Mark):
-                found.setdefault(s.label)
-            elif isinstance(s, core.If):
-                look(s.then)
-                look(s.other)
-
-    look(form.body)
-    return list(found) or [""]
-
-
 class Classifier:
     """Classifies forms; obligations are handed out first and collected afterwards, so that solving overlaps."""
 
@@ -115,7 +100,7 @@ class Classifier:
     def classify(self, forms: list[core.Form]) -> list[Classified]:
         """All forms, region by region. Later stages ask only what earlier answers leave open."""
         works = [_Work(self, form, region) for form in forms for region in regions(form)]
-        for stage in (_Work.in_user_mode, _Work.in_supervisor_mode, _Work.over_all_states):
+        for stage in (_Work.in_user_mode, _Work.in_supervisor_mode, _Work.over_all_states, _Work.supervisor):
             for work in works:
                 if work.certificate == "smt":
                     stage(work)
@@ -158,19 +143,30 @@ class _Work:
 
     def in_user_mode(self) -> None:
         define, made = self.define, self.restricted
-        self.ask(made, "user", define.runs_in_user_mode(True))
-        self.ask(made, "supervisor", define.runs_in_supervisor_mode())
         self.ask(made, "control in user mode", define.control(True, user_only=True))
         for kind in self.kinds:
             self.ask(made, f"{kind} in user mode", define.behaviour(kind, True))
 
     def in_supervisor_mode(self) -> None:
         define, made = self.define, self.restricted
+        self.ask_modes(made, True)
         if not made.answers["control in user mode"]:
             self.ask(made, "control", define.control(True, user_only=False))
         for kind in self.kinds:
             if kind != "mode" and not made.answers[f"{kind} in user mode"]:
                 self.ask(made, kind, define.behaviour(kind, True, user=False))
+
+    def ask_modes(self, made: Judgement, restricted: bool) -> None:
+        """A witness of a user state that does not trap is one already found; then supervisor mode does not matter."""
+        if any(found for name, found in made.answers.items() if name.endswith("user mode")):
+            made.answers["user"] = True
+        else:
+            self.ask(made, "user", self.define.runs_in_user_mode(restricted))
+
+    def supervisor(self) -> None:
+        for made in (self.restricted, self.unrestricted):
+            if made.answers["user"] is False and "supervisor" not in made.answers:
+                self.ask(made, "supervisor", self.define.runs_in_supervisor_mode())
 
     def over_all_states(self) -> None:
         """A witness under the controls is one over all legal states; supervisor states are not restricted by them at all."""
@@ -180,6 +176,8 @@ class _Work:
                 made.answers[name] = found
                 if name in known.witnesses:
                     made.witnesses[name] = known.witnesses[name]
+        if known.answers.get("user"):
+            made.answers["user"] = True
         if "user" not in made.answers:
             self.ask(made, "user", define.runs_in_user_mode(False))
         if "control in user mode" not in made.answers:
@@ -194,7 +192,7 @@ class _Work:
             if self.certificate == "flow":
                 # Touches nothing the modes could change: what it does in one mode it does in the other.
                 answers.update(user=True, supervisor=True)
-            made.runs_in_user, made.runs_in_supervisor = answers["user"], answers["supervisor"]
+            made.runs_in_user, made.runs_in_supervisor = answers["user"], answers.get("supervisor")
             for kind in KINDS:
                 made.in_user_mode[kind] = answers.get(f"{kind} in user mode", False)
                 made.sensitive[kind] = _any([made.in_user_mode[kind], answers.get(kind, False)])

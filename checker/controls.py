@@ -15,6 +15,7 @@ from checker.obligations import Asker, Pending
 from checker.smtlib import Script
 from checker.solve import Solver
 from checker.states import States
+from checker.regions import regions
 from checker.terms import Substitution, Term, walk
 from isa_specs import core
 
@@ -64,16 +65,29 @@ class SquareChecker:
         open_forms = []
         done: dict[int, Square] = {}
         questions: dict[int, Question] = {}
+        controls: dict[str, int]
         for form in forms:
             if self.flows(self.footprints.form(form)):
                 done[id(form)] = Square(form, "proved", "flow")
             else:
                 open_forms.append(form)
-                questions[id(form)] = Definitions(self.states, form).square()
-        controls, rounds, reason = self.search([questions[id(form)] for form in open_forms]) if self.control_cells else ({}, 0, "")
+        controls, rounds, reason = {}, 0, ""
+        if self.control_cells:
+            questions = {id(form): Definitions(self.states, form).square() for form in open_forms}
+            controls, rounds, reason = self.search(list(questions.values()))
         fix = self.fixing(controls)
-        pending = [(form, self.asker.ask(self.fixed(questions[id(form)], fix))) for form in open_forms]
-        for form, asked in pending:
+        # Where a form declares operand regions, one that breaks the square settles it, and is a smaller question.
+        stages = {id(form): [*(r for r in regions(form) if r), ""] for form in open_forms}
+        waiting = open_forms
+        pending: dict[int, Pending] = {}
+        while waiting:
+            for form in waiting:
+                region = stages[id(form)].pop(0)
+                question = questions.get(id(form)) if not region else None
+                pending[id(form)] = self.asker.ask(self.fixed(question or Definitions(self.states, form, region).square(), fix))
+            waiting = [form for form in waiting if pending[id(form)].verdict != "sat" and stages[id(form)]]
+        for form in open_forms:
+            asked = pending[id(form)]
             verdict = {"sat": "refuted", "unsat": "proved"}.get(asked.verdict, "unknown")
             done[id(form)] = Square(form, verdict, "smt", asked.question if verdict == "refuted" else None, asked.answer.reason)
         return Squares(self.states, controls, [done[id(form)] for form in forms], rounds, reason)

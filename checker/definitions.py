@@ -47,21 +47,14 @@ class Definitions:
         self.states, self.form, self.region = states, form, region
         self.terms = states.terms
         self.fields = states.symbolic.fields(form)
-        self._steps: dict[int, tuple[Start, Step]] = {}
 
     # ---- building blocks -----------------------------------------------------------------------
 
     def step(self, start: Start, like: Step | None = None) -> Step:
         """The step from a start inside the region; from the other start of a pair, ``like`` is the step inside it."""
-        found = self._steps.get(id(start))
-        if found is None:
-            run = self.states.symbolic.form
-            if like is None:
-                step = run(self.form, start, self.fields, self.region)
-            else:
-                step = run(self.form, start, self.fields, self.region if like.region is not None else "", like.region)
-            found = self._steps[id(start)] = (start, step)
-        return found[1]
+        if like is None:
+            return self.states.step(self.form, self.region, start, self.fields)
+        return self.states.step(self.form, self.region if like.region is not None else "", start, self.fields, like.region)
 
     def sound(self, start: Start, step: Step) -> list[Term]:
         """Legal state, deliverable fields, inside the region."""
@@ -268,10 +261,11 @@ class Definitions:
 
     # ---- invariants ------------------------------------------------------------------------------------------
 
-    def breaks_invariant(self, condition: core.Expr) -> Question:
-        """A legal state the instruction takes to one that violates ``condition``."""
+    def breaks_invariant(self, invariants: list[core.Expr]) -> Question:
+        """A legal state the instruction takes to one that violates one of ``invariants``."""
         start = self.states.free()
         step = self.step(start)
-        after = self.states.symbolic.expr(condition, Start(step.after))
+        reached = Start(step.after)
+        after = self.terms.all([self.states.symbolic.expr(condition, reached) for condition in invariants])
         conditions = [*self.sound(start, step), self.completes(step), self.terms.negate(after)]
         return self.question("invariant", False, conditions, ("state", step))

@@ -13,6 +13,9 @@ from typing import Any
 from checker.terms import Term, walk
 from isa_specs.ops import OPERATORS
 
+MIN_TRIES = 24
+TRY_NODES = 600_000
+
 Key = str | tuple[str, int]
 
 
@@ -122,6 +125,13 @@ def minimise(model: Model, asserted: list[Term], twins: Callable[[str], str | No
     if not evaluator.holds(model):
         return model
     best = model
+    # Large obligations get fewer tries: a readable witness is not worth minutes.
+    budget = max(MIN_TRIES, TRY_NODES // max(1, len(evaluator.plan)))
+
+    def holds(candidate: Model) -> bool:
+        nonlocal budget
+        budget -= 1
+        return budget >= 0 and evaluator.holds(candidate)
 
     def try_all(keys: list[Key], simpler: Callable[[Key], int]) -> None:
         """Simplify as many of ``keys`` as possible, halving on failure."""
@@ -132,7 +142,7 @@ def minimise(model: Model, asserted: list[Term], twins: Callable[[str], str | No
         candidate = best.copy()
         for key in keys:
             candidate.put(key, simpler(key))
-        if evaluator.holds(candidate):
+        if holds(candidate):
             best = candidate
         elif len(keys) > 1:
             middle = len(keys) // 2
@@ -152,7 +162,7 @@ def minimise(model: Model, asserted: list[Term], twins: Callable[[str], str | No
             for simple in (1, 1 << (value.bit_length() - 1)):
                 candidate = best.copy()
                 candidate.put(key, simple)
-                if evaluator.holds(candidate):
+                if holds(candidate):
                     best = candidate
                     break
     return best

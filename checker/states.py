@@ -7,9 +7,9 @@ time or identity.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from checker.symbolic import Start, Symbolic, unknown
+from checker.symbolic import Start, Step, Symbolic, unknown
 from checker.terms import Term, Terms
 from isa_specs import core
 
@@ -35,13 +35,30 @@ class States:
         }
         for kind in OBSERVED:
             self.classes[kind] = frozenset(name for name, role in self.roles.items() if role.name == kind)
+        self._starts: dict[tuple[object, ...], tuple[Start, Start]] = {}
+        self._steps: dict[tuple[int, str, int], Step] = {}
+        self._legal: dict[int, Term] = {}
         self.control_classes = frozenset(n for n in self.owned if self.roles[n].name not in OBSERVED)
 
     # ---- starting states -----------------------------------------------------------------
 
     def free(self, prefix: str = "s.") -> Start:
         """Any state."""
-        return Start(lambda name: unknown(self.terms, self.isa, prefix, name))
+        return self._kept(("free", prefix), lambda: Start(lambda name: unknown(self.terms, self.isa, prefix, name)))
+
+    def _kept(self, key: tuple[object, ...], make: Callable[[], Start]) -> Start:
+        # One object for each kind of start, so that the steps taken from it are taken once.
+        if key not in self._starts:
+            start = make()
+            self._starts[key] = start, start
+        return self._starts[key][0]
+
+    def step(self, form: core.Form, region: str, start: Start, fields: dict[str, Term], known: Term | None = None) -> Step:
+        """The form's step from ``start``, taken once (see :meth:`Symbolic.form`)."""
+        key = (id(form), region, id(start))
+        if key not in self._steps:
+            self._steps[key] = self.symbolic.form(form, start, fields, region, known)
+        return self._steps[key]
 
     def pinned(self, name: str, virtual: Start | None = None) -> Term | None:
         """What the profile fixes a component to on the real machine, if it does."""
@@ -64,7 +81,7 @@ class States:
             fixed = self.pinned(name)
             return unknown(self.terms, self.isa, prefix, name) if fixed is None else fixed
 
-        return Start(make)
+        return self._kept(("allowed", prefix), lambda: Start(make))
 
     def real(self, virtual: Start) -> Start:
         """f(virtual): guest components as they are, the owned ones as the profile says, ``host.`` unknowns."""
@@ -74,7 +91,7 @@ class States:
             fixed = self.pinned(name, virtual)
             return unknown(self.terms, self.isa, "host.", name) if fixed is None else fixed
 
-        return Start(make)
+        return self._kept(("real", id(virtual)), lambda: Start(make))
 
     def pair(self, varied: frozenset[str], *, restricted: bool) -> tuple[Start, Start]:
         """(S1, S2) equal but for ``varied``. With ``restricted`` S2 is a state the profile allows."""
@@ -87,7 +104,9 @@ class States:
                 fixed = self.pinned(name, first)
             return fixed if fixed is not None else unknown(self.terms, self.isa, "u." if name in varied else "s.", name)
 
-        first, second = Start(first_of), Start(second_of)
+        key = ("pair", varied, restricted)
+        first, second = self._starts.get(key) or (Start(first_of), Start(second_of))
+        self._starts[key] = first, second
         return first, second
 
     def constant(self, name: str) -> bool:
@@ -98,7 +117,10 @@ class States:
     # ---- conditions ---------------------------------------------------------------------------
 
     def legal(self, start: Start) -> Term:
-        return self.terms.all([self.symbolic.expr(condition, start) for _, condition in self.isa.invariants])
+        found = self._legal.get(id(start))
+        if found is None:
+            found = self._legal[id(start)] = self.terms.all([self.symbolic.expr(condition, start) for _, condition in self.isa.invariants])
+        return found
 
     def mode(self, name: str, start: Start) -> Term:
         return self.symbolic.expr(self.isa.modes[name], start)

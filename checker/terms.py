@@ -38,6 +38,8 @@ Writes = tuple[tuple[Term, Term, Term], ...]  # (guard, address, value)
 
 MAX_COMPARED = 400  # pairs of writes beyond which comparing memories is left to the solver's array theory
 
+MAX_WORD = 64  # wider values are there to be taken apart again
+
 _LOGIC = {"and", "or", "xor"}
 
 
@@ -142,9 +144,22 @@ class Terms:
                 if a.op == "add" and a.args[1].op == "const":
                     return self.add(a.args[0], self.const(width, a.args[1].data + b.data))
             return None
-        if name in ("shl", "lshr", "ashr") and b.op == "const" and b.data == 0:
-            return a
+        if name in ("shl", "lshr", "ashr") and b.op == "const":
+            return self._shifted(name, a, b.data)
         return None
+
+    def _shifted(self, name: str, a: Term, by: int) -> Term | None:
+        """Shifts by constants are joins and slices."""
+        width = a.width
+        if by == 0:
+            return a
+        if name == "ashr":
+            return None
+        if by >= width:
+            return self.const(width, 0)
+        if name == "shl":
+            return self.concat([self.extract(a, width - 1 - by, 0), self.const(by, 0)])
+        return self.extend(self.extract(a, width - 1, by), width, False)
 
     def _split_equality(self, joined: Term, constant: Term) -> Term:
         result, low = self.true, joined.width
@@ -228,7 +243,7 @@ class Terms:
             return self.extend(self.extract(arg.args[0], inner_width - 1, low), high - low + 1, False)
         if arg.op == "ite" and (arg.args[1].op == "const" or arg.args[2].op == "const"):
             return self.ite(arg.args[0], self.extract(arg.args[1], high, low), self.extract(arg.args[2], high, low))
-        if arg.op in _LOGIC and arg.args[1].op == "const":
+        if arg.op in _LOGIC and (arg.args[1].op == "const" or arg.width > MAX_WORD):
             return self.apply(OPERATORS[arg.op], (self.extract(arg.args[0], high, low), self.extract(arg.args[1], high, low)))
         return self._make("extract", (arg,), (high, low), high - low + 1)
 

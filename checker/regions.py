@@ -1,0 +1,21 @@
+"""Operand regions: the parts of a form's operands that a description tells apart."""
+
+from __future__ import annotations
+
+from isa_specs import core
+
+
+def regions(form: core.Form) -> list[str]:
+    """The operand regions a form declares, the whole form if none."""
+    found: dict[str, None] = {}
+
+    def look(block: list[core.Stmt]) -> None:
+        for s in block:
+            if isinstance(s, core.Mark):
+                found.setdefault(s.label)
+            elif isinstance(s, core.If):
+                look(s.then)
+                look(s.other)
+
+    look(form.body)
+    return list(found) or [""]
