@@ -180,7 +180,7 @@ class Analysis:
                 continue
             for kind in ORDER:
                 if kind in judged.witnesses:
-                    found = witnesses.find(judged.witnesses[kind], item.form, item.region)
+                    found = witnesses.find(judged.witnesses[kind], item.form, item.region, simplify=not any(s.witness.replayed for s in out))
                     if found.witness.replayed:
                         out.insert(0 if out and not out[0].witness.replayed else len(out), found)
                         done.add(key)

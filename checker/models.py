@@ -14,7 +14,7 @@ from checker.terms import Term, walk
 from isa_specs.ops import OPERATORS
 
 MIN_TRIES = 24
-TRY_NODES = 600_000
+TRY_NODES = 150_000
 
 Key = str | tuple[str, int]
 

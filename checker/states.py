@@ -94,25 +94,18 @@ class States:
         return self._kept(("real", id(virtual)), lambda: Start(make))
 
     def pair(self, varied: frozenset[str], *, restricted: bool) -> tuple[Start, Start]:
-        """(S1, S2) equal but for ``varied``. With ``restricted`` S2 is a state the profile allows."""
-        def first_of(name: str) -> Term:
-            return unknown(self.terms, self.isa, "s.", name) if name in varied else second[name]
+        """(S1, S2) equal but for ``varied``. With ``restricted`` S2 is a state the profile allows.
 
-        def second_of(name: str) -> Term:
-            fixed = None
-            if restricted and (name in varied or self.constant(name)):
-                fixed = self.pinned(name, first)
-            return fixed if fixed is not None else unknown(self.terms, self.isa, "u." if name in varied else "s.", name)
-
+        S2 is the same start for every class, so the step from it is taken once."""
         key = ("pair", varied, restricted)
-        first, second = self._starts.get(key) or (Start(first_of), Start(second_of))
-        self._starts[key] = first, second
-        return first, second
+        if key not in self._starts:
+            second = self.allowed() if restricted else self.free()
 
-    def constant(self, name: str) -> bool:
-        """Whether the profile fixes the component to one value whatever the guest's is."""
-        keep = self.owned.get(name)
-        return keep is not None and (keep.how in ("pinned", "control") or isinstance(keep.value, core.Const))
+            def make(name: str) -> Term:
+                return unknown(self.terms, self.isa, "v.", name) if name in varied else second[name]
+
+            self._starts[key] = Start(make), second
+        return self._starts[key]
 
     # ---- conditions ---------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class Witnesses:
 
     def twin(self, name: str) -> str | None:
         """The variable of the other state for the same component."""
-        for prefix in ("u.", "host."):
+        for prefix in ("v.", "host."):
             if name.startswith(prefix):
                 return "s." + name[len(prefix):]
         return None
@@ -131,7 +131,7 @@ class Witnesses:
 
     def irrelevant(self, name: str, model: Model, evaluator: Evaluator) -> bool:
         """Whether the witness survives with every other value of the component's bits."""
-        keys = [key for key in ("s." + name, "u." + name, "host." + name) if key in model.values]
+        keys = [key for key in ("s." + name, "v." + name, "host." + name) if key in model.values]
         if not keys:
             return False
         width = self.isa.cells[name].width
