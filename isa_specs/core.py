@@ -7,10 +7,11 @@ delivery of the description, instantiated for the widths it is used at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from isa_specs.diagnostics import NOWHERE, Span
+from isa_specs.diagnostics import NOWHERE, Diagnostic, Span
 from isa_specs.ops import Operator
 
 # ---- state ------------------------------------------------------------------------
@@ -237,6 +238,25 @@ class Undefined(Expr):
 
     def __init__(self, width: int):
         self.width = width
+
+
+_OPERANDS: dict[type[Expr], Callable[[Any], tuple[Expr, ...]]] = {
+    ReadElement: lambda e: (e.index,),
+    Load: lambda e: (e.address,),
+    Apply: lambda e: e.args,
+    Extract: lambda e: (e.arg,),
+    Extend: lambda e: (e.arg,),
+    Concat: lambda e: e.parts,
+    Choice: lambda e: (e.condition, e.then, e.other),
+    CallFunction: lambda e: e.args,
+    CallExtern: lambda e: e.args,
+}
+
+
+def operands(expr: Expr) -> tuple[Expr, ...]:
+    """The expressions ``expr`` is directly made of."""
+    get = _OPERANDS.get(type(expr))
+    return get(expr) if get is not None else ()
 
 
 # ---- statements -------------------------------------------------------------------
@@ -509,7 +529,7 @@ class Isa:
     monitors: dict[str, Monitor] = field(default_factory=dict)
     expects: list[tuple[str, ...]] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)  # file -> text, base first
-    warnings: list[object] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
 
     @property
     def little(self) -> bool:

@@ -6,6 +6,7 @@ An error holds facts (code, span, message, notes, hint); :func:`render` alone tu
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,6 +23,8 @@ class Span(NamedTuple):
 
 
 NOWHERE = Span("", 0, 0, 0, 0)
+MAX_MISTAKES = 100
+MAX_COMPARED, MAX_NAME = 1000, 40  # a hint is not worth more time
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,36 @@ class Mistake(Exception):
         super().__init__(message)
 
 
+class Enough(Exception):
+    """Raised when so much is wrong that reading on would tell nothing new."""
+
+
+class Mistakes(list[Diagnostic]):
+    """The mistakes found so far, each once. Raises :class:`Enough` when there are MAX_MISTAKES."""
+
+    noted = 0  # times anything was found, again or for the first time
+
+    def append(self, diagnostic: Diagnostic) -> None:
+        self.noted += 1
+        if diagnostic in self:
+            return
+        if len(self) >= MAX_MISTAKES:
+            super().append(Diagnostic("SP005", f"more than {MAX_MISTAKES} mistakes; the rest is not shown", diagnostic.span))
+            raise Enough
+        super().append(diagnostic)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint naming the known word closest to ``name``, or an empty string."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    if len(name) > MAX_NAME:
+        return ""
+    # Words of very different length cannot be near: leaving them out changes nothing but the time it takes.
+    return _nearest(str(name), tuple(k for k in known if 3 * max(len(k), len(name)) <= 7 * min(len(k), len(name)))[:MAX_COMPARED])
+
+
+@functools.lru_cache(maxsize=MAX_MISTAKES)
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean '{found[0]}'?" if found else ""
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from isa_specs import core
+from isa_specs.calls import BUILTINS
 from isa_specs.diagnostics import Diagnostic, Mistake, Span
-from isa_specs.expressions import ILEN_WIDTH, Number, Value, bits
 from isa_specs.reader import Node, Word
-from isa_specs.scope import Binding, Body, Cascade, Definition, unknown
+from isa_specs.scope import Binding, Body, Cascade, Definition
 from isa_specs.statements import Statements, ends
+from isa_specs.values import Number, Value, bits, is_pure
 
 MAX_INSTANCES = 4000
 
@@ -26,7 +28,6 @@ class Instance:
 class Functions(Statements):
     """The part of the elaborator that instantiates function-like declarations on demand."""
 
-    definitions: dict[str, Definition]
     instances: dict[tuple[object, ...], Instance]
 
     # ---- calls --------------------------------------------------------------------------------
@@ -57,7 +58,7 @@ class Functions(Statements):
         definition = self.definitions.get(name)
         if definition is None or definition.kind != "accessor":
             known = [d.name for d in self.definitions.values() if d.kind == "accessor"] + list(self.isa.spaces)
-            raise unknown(name, known, name.span, "accessor or space")
+            raise self.unknown(name, known, name.span, "accessor or space")
         function, values = self.instantiate(definition, "set", args, node, body)
         new = self.expr(value, body, function.params[-1][1])
         # The value is computed before the arguments of the accessor are used for anything.
@@ -70,19 +71,19 @@ class Functions(Statements):
         for arg, (name, type_, span) in zip(args, definition.params, strict=True):
             if type_ is None:
                 raise Mistake("SP206", f"parameter '{name}' of an extern needs a type", span)
-            values.append(self.expr(arg, body, self.width_of(type_, Body("expression"))[0]))
-        return Value(core.CallExtern(definition.name, tuple(values), self.width_of(definition.result, Body("expression"))[0]))
+            values.append(self.expr(arg, body, self.scalar(type_, Body("expression"))[0]))
+        return Value(core.CallExtern(definition.name, tuple(values), self.scalar(definition.result, Body("expression"))[0]))
 
     def find(self, name: Word, node: Node) -> Definition:
         definition = self.definitions.get(name)
         if definition is None:
-            known = [*self.definitions, *self.isa.spaces, "zext", "sext", "low", "parity", "width", "min", "max"]
-            raise unknown(name, known, name.span, "function")
+            raise self.unknown(name, [*self.definitions, *self.isa.spaces, *BUILTINS], name.span, "function")
         return definition
 
     # ---- instantiation --------------------------------------------------------------------------
 
-    def instantiate(self, definition: Definition, part: str, args: list[Node], node: Node, body: Body) -> tuple[core.Function, tuple[core.Expr, ...]]:
+    def instantiate(self, definition: Definition, part: str, args: list[Node], node: Node,
+                    body: Body) -> tuple[core.Function, tuple[core.Expr, ...]]:
         """The instance for these arguments, and the run-time arguments."""
         if len(args) != len(definition.params):
             raise Mistake("SP212", f"{definition.name} takes {len(definition.params)} argument(s), not {len(args)}", node.span)
@@ -109,7 +110,11 @@ class Functions(Statements):
         if instance.function is None:
             raise Mistake("SP306", f"'{definition.name}' calls itself", node.span, "unroll it with a bounded loop")
         for name, span in instance.used_fields.items():
-            body.used_fields.setdefault(name, node.span if body.kind == "instruction" else span)
+            where = node.span if body.kind == "instruction" else span
+            body.used_fields.setdefault(name, where)
+            if name in body.provided and body.provided[name] != self.global_fields[name]:
+                raise Mistake("SP308", f"field '{name}' has {bits(body.provided[name])} here, {bits(self.global_fields[name])} in "
+                              f"'{definition.name}'", where, "the encoding must provide every field as it is declared")
         if not instance.function.pure:
             body.impure = True
         return instance.function, tuple(values)
@@ -118,15 +123,13 @@ class Functions(Statements):
         """The width a parameter needs, binding a width variable from the argument.
 
         Returns the argument itself when it had to be read to learn its width; None for a plain number."""
-        head, argument, length = type_.children
-        if length is not None:
-            raise Mistake("SP206", "a parameter cannot be an array", type_.span)
+        head, argument, _ = type_.children
         variable = argument.children[0] if head == "bits" and argument is not None and argument.kind == "name" else None
         if variable is None or variable in constants or variable in self.consts:
             scope = Body("expression")
             for name, value in constants.items():
                 scope.bind(name, value)
-            return self.width_of(type_, scope)[0]
+            return self.scalar(type_, scope)[0]
         result = self.infer(arg, body, None)
         if isinstance(result, Number):
             return None
@@ -159,11 +162,11 @@ class Functions(Statements):
         for name, type_, _ in definition.params:
             if type_ is None:
                 continue
-            width, layout, _length = self.width_of(type_, body)
+            width, layout = self.scalar(type_, body)
             params.append((name, width))
             body.used_locals.add(name)
             body.bind(name, Binding(core.Local(name, width), layout))
-        result_width = self.width_of(definition.result, body)[0] if definition.result is not None else None
+        result_width = self.scalar(definition.result, body)[0] if definition.result is not None else None
         block = children[-1]
         label = definition.name + suffix
         if definition.kind == "accessor":
@@ -178,15 +181,19 @@ class Functions(Statements):
                 label = f"{definition.name}_set{suffix}"
         else:
             body.result = result_width
-        before = len(self.errors)
+        before = self.errors.noted
         statements = self.block(block, body)
-        if len(self.errors) > before:
+        if self.errors.noted > before:
             instance.failed = True
-        elif body.result is not None and not returns(statements):
+        elif body.result is not None and not ends(statements):
             raise Mistake("SP304", f"not every path through '{definition.name}' returns a value", definition.node.span)
         instance.used_fields = body.used_fields
-        function = core.Function(label, tuple(params), body.result, statements, not body.impure, definition.node.span)
-        self.isa.functions[label] = function
+        return self.register_function(core.Function(label, tuple(params), body.result, statements, not body.impure, definition.node.span))
+
+    def register_function(self, function: core.Function) -> core.Function:
+        while function.name in self.isa.functions:  # f_1 may be f for width 1, or a function of that name
+            function.name += "_"
+        self.isa.functions[function.name] = function
         return function
 
     # ---- bodies outside functions ------------------------------------------------------------------
@@ -198,22 +205,31 @@ class Functions(Statements):
             name, type_ = param.children
             if type_ is None:
                 raise Mistake("SP206", f"'{name}' needs a type", param.span)
-            width, layout, _ = self.width_of(type_, body)
+            width, layout = self.scalar(type_, body)
+            if any(name == other for other, _ in out):
+                raise Mistake("SP101", f"parameter '{name}' is declared twice", param.span)
             out.append((str(name), width))
             body.used_locals.add(name)
             body.bind(name, Binding(core.Local(str(name), width), layout))
         return tuple(out)
 
-    def check_fields(self, body: Body, available: dict[str, int], what: str) -> None:
-        """Fields used outside an instruction's own encoding must exist there."""
+    def check_fields(self, body: Body, available: Iterable[str], what: str) -> None:
+        """Fields, ``ilen`` and ``next`` can be used only where there are any."""
         for name, span in body.used_fields.items():
-            if name not in available and name not in ("ilen", "next"):
-                self.errors.append(Diagnostic("SP308", f"{what} has no field '{name}'", span,
-                                              "the encoding must provide every field the body and its functions use"))
+            if name not in available:
+                hint = _HINTS.get(name, "the encoding must provide every field the body and its functions use")
+                self.errors.append(Diagnostic("SP308", f"{what} has no {'' if name in _HINTS else 'field '}'{name}'", span, hint))
+
+    def plain(self, node: Node, width: int, what: str, available: Iterable[str] = ()) -> core.Expr:
+        """An expression that stands outside every body: it may look at the state, but neither change it nor trap."""
+        body = Body("expression")
+        expr = self.condition(node, body) if width == 1 else self.expr(node, body, width)
+        self.check_fields(body, available, what)
+        if body.impure or not is_pure(expr):
+            raise Mistake("SP309", f"{what} must only look at the state", node.span,
+                          "it can neither trap, nor go through a translation, nor be undefined")
+        return expr
 
 
-def returns(block: list[core.Stmt]) -> bool:
-    return ends(block)
-
-
-__all__ = ["ILEN_WIDTH", "Functions", "Instance", "bits"]
+_HINTS = {"next": "it belongs to an instruction; a trap that needs it takes it as an argument",
+          "ilen": "it belongs to an instruction and to the delivery of its traps"}

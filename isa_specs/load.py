@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from isa_specs import core
-from isa_specs.diagnostics import NOWHERE, Diagnostic, Mistake, Span, SpecError, nearest
+from isa_specs.diagnostics import Diagnostic, Mistake, Span, SpecError, nearest
 from isa_specs.elaborate import Elaborator
-from isa_specs.reader import MAX_BYTES, Node, parse
+from isa_specs.reader import MAX_BYTES, Node, Word, parse
 
 BUNDLED = Path(__file__).parent
+MAX_CHAIN = 20  # descriptions that extend each other
 
 
 def bundled() -> dict[str, Path]:
@@ -18,42 +19,74 @@ def bundled() -> dict[str, Path]:
     return {path.relative_to(BUNDLED).with_suffix("").as_posix(): path for path in files}
 
 
-def find(name: str, near: Path | None = None) -> Path:
-    """The file of a path or bundled name. ``near`` is the folder of a description that extends it."""
+def find(name: str) -> Path:
+    """The file of a path or bundled name."""
     path = Path(name)
     if path.suffix == ".spec":
         return path
-    if near is not None and (near / f"{name}.spec").is_file():
-        return near / f"{name}.spec"
-    known = bundled()
-    for key, file in known.items():
-        if name in (key, key.rsplit("/", 1)[-1]):
-            return file
-    if path.is_file():
+    found = among_bundled(name)
+    if found is not None:
+        return found
+    if is_file(path):
         return path
-    hint = nearest(name, known) or "a path to a .spec file, or one of the names 'vcheck list' shows"
-    raise SpecError([Diagnostic("SP010", f"there is no description '{name}'", Span(name, 0, 0, 0, 0), hint)])
+    raise no_such(name, Span(name, 0, 0, 0, 0), "a path to a .spec file, or one of the names 'vcheck list' shows")
+
+
+def base(name: Word, folder: Path | None) -> Path:
+    """The file of a description that one in ``folder`` extends: beside it, or bundled. Only a name, so it leads nowhere else."""
+    if folder is not None and is_file(folder / f"{name}.spec"):
+        return folder / f"{name}.spec"
+    found = among_bundled(name)
+    if found is None:
+        raise no_such(name, name.span, "a bundled description, or NAME.spec in the same folder")
+    return found
+
+
+def among_bundled(name: str) -> Path | None:
+    return next((file for key, file in bundled().items() if name in (key, key.rsplit("/", 1)[-1])), None)
+
+
+def is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name no file can have
+        return False
+
+
+def no_such(name: str, where: Span, hint: str) -> SpecError:
+    return SpecError([Diagnostic("SP010", f"there is no description '{name[:100]}'", where, nearest(name, bundled()) or hint)])
 
 
 def read_text(path: Path, shown: str) -> str:
     """The text of a description. Raises :class:`SpecError` when it is not readable text of sane size."""
-    nowhere = Span(shown, 0, 0, 0, 0)
     try:
         with path.open("rb") as handle:
             data = handle.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SpecError([Diagnostic("SP010", f"cannot read {shown}: {error.strerror or error}", nowhere)]) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SpecError([Diagnostic("SP010", f"cannot read {shown}: {reason}", Span(shown, 0, 0, 0, 0))]) from None
     if len(data) > MAX_BYTES:
-        raise SpecError([Diagnostic("SP011", f"{shown} is larger than {MAX_BYTES // 1_000_000} MB", nowhere)])
+        raise SpecError([too_large(shown)])
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise SpecError([Diagnostic("SP011", f"{shown} is not UTF-8 text (byte {error.start})", nowhere)]) from None
+        raise SpecError([Diagnostic("SP011", f"{shown} is not UTF-8 text (byte {error.start})", Span(shown, 0, 0, 0, 0))]) from None
+    check_text(text, shown)
+    return text
+
+
+def check_text(text: str, shown: str) -> None:
+    nowhere = Span(shown, 0, 0, 0, 0)
+    if len(text) > MAX_BYTES:
+        raise SpecError([too_large(shown)])
     if "\0" in text:
         raise SpecError([Diagnostic("SP011", f"{shown} is a binary file", nowhere)])
     if not text.strip():
         raise SpecError([Diagnostic("SP012", f"{shown} is empty", nowhere, 'a description starts with: isa NAME "Title"')])
-    return text
+
+
+def too_large(shown: str) -> Diagnostic:
+    return Diagnostic("SP011", f"{shown} is larger than {MAX_BYTES // 1_000_000} MB", Span(shown, 0, 0, 0, 0))
 
 
 def load(name: str | Path) -> core.Isa:
@@ -61,56 +94,58 @@ def load(name: str | Path) -> core.Isa:
 
     Raises :class:`SpecError` carrying every mistake found."""
     path = find(str(name))
-    return load_chain(path, {})
+    shown = display(path)
+    return load_chain(path, shown, read_text(path, shown))
 
 
 def loads(text: str, name: str = "text.spec") -> core.Isa:
     """Load a description from text; what it extends is looked up among the bundled ones."""
-    return load_chain(Path(name), {name: text})
+    check_text(text, name)
+    return load_chain(None, name, text)
 
 
-def load_chain(path: Path, texts: dict[str, str]) -> core.Isa:
-    sources: dict[str, str] = {}
+def load_chain(path: Path | None, shown: str, text: str) -> core.Isa:
+    """Load ``text``, the contents of ``path``, and what it extends."""
+    sources = {shown: text}  # own first, base last
     nodes: list[Node] = []
-    errors: list[Diagnostic] = []
     headers: list[Node] = []
-    chain: list[Path] = []
-    current: Path | None = path
-    asked: Span = NOWHERE
-    while current is not None:
-        shown = display(current)
-        if shown in sources or len(chain) > 20:
-            raise SpecError([Diagnostic("SP013", f"'extends' leads back to {shown}", asked, "a description cannot extend itself")])
-        text = texts.get(str(current)) or read_text(current, shown)
-        sources[shown] = text
-        parsed, syntax = parse(text, shown)
-        errors += syntax
-        header = [node for node in parsed if node.kind == "isa"]
-        if not header and not syntax:
-            where = Span(shown, 1, 1, 1, 2)
-            raise SpecError([Diagnostic("SP012", "the description does not say what it describes", where, 'it starts with: isa NAME "Title"')])
-        if len(header) > 1:
-            errors.append(Diagnostic("SP101", "a second 'isa' line", header[1].span))
-        nodes = parsed + nodes
-        chain.append(current)
-        base = header[0].children[2] if header else None
-        if header:
-            headers.append(header[0])
-        if base is None:
-            break
-        asked = base.span
-        try:
-            current = find(str(base), current.parent)
-        except SpecError as error:
-            raise SpecError([*errors, Diagnostic("SP010", error.diagnostics[0].message, asked, error.diagnostics[0].hint)]) from None
+    errors: list[Diagnostic] = []
+    try:
+        while True:
+            parsed, syntax = parse(text, shown)
+            errors += syntax
+            nodes = parsed + nodes
+            header = header_of(parsed, shown, errors)
+            if header is None:
+                break
+            headers.append(header)
+            name = header.children[2]
+            if name is None:
+                break
+            path = base(name, path.parent if path is not None else None)
+            shown = display(path)
+            if shown in sources or len(sources) == MAX_CHAIN:
+                raise SpecError([Diagnostic("SP013", f"'extends' leads back to {shown}", name.span, "a description cannot extend itself")])
+            text = sources[shown] = read_text(path, shown)
+        if not errors:
+            isa = build(headers, nodes, sum(map(len, sources.values())))
+    except SpecError as error:
+        errors += error.diagnostics
     if errors:
         raise Refused(errors, sources)
-    try:
-        isa = build(headers, nodes)
-    except SpecError as error:
-        raise Refused(list(error.diagnostics), sources) from None
     isa.sources = dict(reversed(list(sources.items())))
     return isa
+
+
+def header_of(nodes: list[Node], shown: str, errors: list[Diagnostic]) -> Node | None:
+    """The ``isa`` line of a file."""
+    found = [node for node in nodes if node.kind == "isa"]
+    if len(found) > 1:
+        errors.append(Diagnostic("SP101", "a second 'isa' line", found[1].span))
+    if not found and not errors:
+        errors.append(Diagnostic("SP012", "the description does not say what it describes", Span(shown, 1, 1, 1, 2),
+                                 'it starts with: isa NAME "Title"'))
+    return found[0] if found else None
 
 
 class Refused(SpecError):
@@ -121,10 +156,10 @@ class Refused(SpecError):
         self.sources = sources
 
 
-def build(headers: list[Node], nodes: list[Node]) -> core.Isa:
+def build(headers: list[Node], nodes: list[Node], size: int) -> core.Isa:
     own = headers[0]
     name, title, _, cites, docs = own.children
-    elaborator = Elaborator(str(name), strip(title), strip(cites) or strip(headers[-1].children[3]))
+    elaborator = Elaborator(str(name), strip(title), strip(cites) or strip(headers[-1].children[3]), size)
     if docs is not None:
         elaborator.isa.docs = [strip(word) for word in docs.children]
     return elaborator.run(nodes)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from isa_specs import core
-from isa_specs.diagnostics import Diagnostic, Mistake, nearest
+from isa_specs import core, expectations
+from isa_specs.diagnostics import Diagnostic, Mistake, Span, nearest
 from isa_specs.reader import Node, Word
-from isa_specs.scope import ArrayComponent, Body, CellComponent, Component, GroupComponent, unknown
+from isa_specs.scope import ArrayComponent, Body, CellComponent, Component, GroupComponent
 from isa_specs.state import StateDeclarations
 
 HOWS = ("guest", "host", "pinned", "control")
@@ -13,6 +13,9 @@ HOWS = ("guest", "host", "pinned", "control")
 
 class Monitors(StateDeclarations):
     """The part of the elaborator that reads monitor profiles."""
+
+    monitor_expects: dict[str, list[expectations.Expectation]]
+    conditions: list[tuple[core.Expr, Span]]  # expressions outside every body
 
     def d_monitor(self, node: Node) -> None:
         """A profile, or lines added to one by an extension; later lines win."""
@@ -24,10 +27,7 @@ class Monitors(StateDeclarations):
             monitor = core.Monitor(str(name), text, frozenset(core.TRAP_KINDS), {}, [], [], node.span)
             self.isa.monitors[name] = monitor
         for line in lines:
-            try:
-                getattr(self, f"m_{line.kind}")(line, monitor)
-            except Mistake as mistake:
-                self.errors.append(mistake.diagnostic)
+            self.guarded(lambda line=line: getattr(self, f"m_{line.kind}")(line, monitor), line)  # type: ignore[misc]
 
     def m_monitor_traps(self, line: Node, monitor: core.Monitor) -> None:
         for word in line.children:
@@ -36,11 +36,13 @@ class Monitors(StateDeclarations):
         monitor.traps = frozenset(map(str, line.children))
 
     def m_monitor_expect(self, line: Node, monitor: core.Monitor) -> None:
-        monitor.expects.append(tuple(map(str, line.children)))
+        self.monitor_expects.setdefault(monitor.name, []).append(expectations.of_monitor(line))
 
     def m_monitor_assume(self, line: Node, monitor: core.Monitor) -> None:
         text, expr = line.children
-        condition = None if expr is None else self.condition(expr, Body("expression"))
+        condition = None if expr is None else self.plain(expr, 1, "an assumption")
+        if condition is not None:
+            self.conditions.append((condition, line.span))
         monitor.assumptions.append((str(text)[1:-1], condition))
 
     def m_monitor_map(self, line: Node, monitor: core.Monitor) -> None:
@@ -49,7 +51,8 @@ class Monitors(StateDeclarations):
             for target in self.targets(path):
                 if not isinstance(target, core.Cell):
                     raise Mistake("SP401", "only a single component can be mapped", path.span)
-                value = self.expr(expr, Body("expression"), target.width)
+                value = self.plain(expr, target.width, "a map")
+                self.conditions.append((value, expr.span))
                 monitor.keeps[target.name] = core.Keep(target, "map", value, span=line.span)
 
     def m_monitor_keep(self, line: Node, monitor: core.Monitor) -> None:
@@ -85,16 +88,20 @@ class Monitors(StateDeclarations):
         """The components at or below a path."""
         first, *rest = path.children
         if first in self.isa.spaces and not rest:
+            if not self.isa.spaces[first].physical:
+                raise Mistake("SP401", f"'{first}' holds nothing itself", path.span, "name the space below its translation")
             return [self.isa.spaces[first]]
         if first not in self.state:
-            raise unknown(first, [*self.state, *self.isa.spaces], path.span, "component")
+            raise self.unknown(first, [*self.state, *self.isa.spaces], path.span, "component")
         component: Component = self.state[first]
         for name in rest:
             if not isinstance(component, GroupComponent) or name not in component.children:
                 known = list(component.children) if isinstance(component, GroupComponent) else []
-                raise unknown(name, known, name.span, "component")
+                raise self.unknown(name, known, name.span, "component")
             component = component.children[name]
-        return leaves(component)
+        found = leaves(component)
+        self.spend(len(found), path.span)
+        return found
 
     def check_monitor(self, monitor: core.Monitor) -> None:
         """Every component that is not plain data must be covered."""

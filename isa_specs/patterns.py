@@ -16,7 +16,9 @@ from isa_specs.elements import MAX_LENGTH, displacement_bytes, has_sib
 from isa_specs.evaluate import Environment, Evaluator, NotPure, compiled, conjuncts, expressions, field_names
 from isa_specs.ops import to_signed
 
-SEARCH_LIMIT = 1 << 16  # nodes of one exhaustive search
+# Both in evaluations of parts of conditions:
+SEARCH_LIMIT = 1 << 20  # of one exhaustive search
+WORK_LIMIT = 1 << 23  # of all searches that compare the forms of one description
 _WIDE = 12  # fields of more bits than this are tried with representative values only
 _BYTES = 8 * (MAX_LENGTH + 1)
 _SIB = ("scale", "index", "base")
@@ -38,18 +40,21 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """``test`` on the fields at ``places`` must give ``result``. ``constants`` are the numbers it compares with."""
+    """``test`` on the fields at ``places`` must give ``result``.
+
+    ``constants`` are the numbers it compares with, ``size`` is what a test costs."""
 
     test: Callable[[Environment], int]
     places: tuple[tuple[str, Place], ...]
     constants: frozenset[int] = frozenset()
     result: bool = True
+    size: int = 1
 
     def holds(self, word: int) -> bool:
         return bool(self.test({name: place.of(word) for name, place in self.places})) is self.result
 
     def negated(self) -> Condition:
-        return Condition(self.test, self.places, self.constants, not self.result)
+        return Condition(self.test, self.places, self.constants, not self.result, self.size)
 
 
 @dataclass(eq=False, slots=True)
@@ -67,11 +72,20 @@ class Pattern:
     axioms: tuple[Condition, ...] = ()
 
 
+class TooHard(Exception):
+    """Comparing the forms takes too long; ``form`` is one that is hard."""
+
+    def __init__(self, form: Form):
+        self.form = form
+        super().__init__(form.instruction)
+
+
 class Layout:
     """Gives every bit that decides a match its place, for one ISA."""
 
     def __init__(self, isa: Isa):
         self.isa = isa
+        self.work = 0
         self.side: dict[str, Place] = {}
         self.domains: dict[Place, tuple[int, ...]] = {}
         end = 0
@@ -144,8 +158,10 @@ class Layout:
 
     @staticmethod
     def _condition(expr: Expr, places: Mapping[str, Place]) -> Condition:
-        constants = frozenset(e.value for e in expressions(expr) if isinstance(e, Const))
-        return Condition(compiled(expr), tuple((name, places[name]) for name in sorted(field_names(expr))), constants)
+        parts = list(expressions(expr))
+        constants = frozenset(e.value for e in parts if isinstance(e, Const))
+        named = tuple((name, places[name]) for name in sorted(field_names(expr)))
+        return Condition(compiled(expr), named, constants, size=len(parts))
 
     def _axioms(self, mentioned: set[str], places: Mapping[str, Place]) -> Iterator[Condition]:
         for name in sorted(mentioned & self.pure_contexts.keys()):
@@ -168,7 +184,7 @@ class Layout:
     def solve(self, mask: int, value: int, conditions: Iterable[Condition], rng: random.Random | None = None) -> int | None:
         """A word whose bits ``mask`` are those of ``value`` and for which all conditions hold, or None.
 
-        Exhaustive over fields of up to 12 bits, within SEARCH_LIMIT steps; wider fields take representative values (the
+        Exhaustive over fields of up to 12 bits, within SEARCH_LIMIT; wider fields take representative values (the
         constants they are compared with, neighbours, corners), and beyond the limit words are drawn at random. So
         None is certain only where conditions look at small fields, as those of all real instruction sets do."""
         conditions = sorted(conditions, key=lambda c: sum(place.width for _, place in c.places))
@@ -181,6 +197,7 @@ class Layout:
             elif not condition.holds(0):
                 return None
         constants = frozenset().union(*(c.constants for c in conditions))
+        prices = [1 + sum(condition.size for condition in listed) for listed in checks]
         budget = SEARCH_LIMIT
 
         def extend(depth: int, mask: int, value: int) -> int | None:
@@ -189,7 +206,7 @@ class Layout:
                 return value
             place = places[depth]
             for candidate in self._candidates(place, mask, value, constants, rng):
-                budget -= 1
+                budget -= prices[depth]
                 if budget < 0:
                     return None
                 word = value | candidate << place.shift
@@ -200,6 +217,7 @@ class Layout:
             return None
 
         found = extend(0, mask, value)
+        self.work += SEARCH_LIMIT - budget
         if found is None and budget < 0:
             return self._sample(mask, value, conditions, places, constants)
         return found

@@ -16,10 +16,14 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.indenter import DedentError, Indenter
 
-from isa_specs.diagnostics import Diagnostic, Span
+from isa_specs.diagnostics import Diagnostic, Enough, Mistakes, Span
 
-MAX_BYTES = 4_000_000
-MAX_DEPTH = 120
+# Far beyond any real description, and near enough that whatever is refused is refused at once.
+MAX_BYTES = 1_000_000
+MAX_DECLARATION = 32_000  # characters
+MAX_BRACKETS = 100
+MAX_INDENT = 200  # columns
+MAX_DEPTH = 200  # of a tree: expressions can be deep without brackets
 _GRAMMAR = Path(__file__).with_name("spec.lark")
 
 
@@ -76,7 +80,8 @@ def parser() -> Lark:
 
 def declarations(text: str) -> Iterator[tuple[int, str]]:
     """Split a file at the lines that start in column 0; yields (line offset, text)."""
-    start, chunk = 0, []
+    start = 0
+    chunk: list[str] = []
     for number, line in enumerate(text.split("\n")):
         line = line.rstrip("\r")
         starts = line[:1] not in ("", " ", "\t", ")", "]", "}") and not line.startswith("//")
@@ -97,62 +102,75 @@ def _blank(line: str) -> bool:
 def parse(text: str, file: str) -> tuple[list[Node], list[Diagnostic]]:
     """Parse a description. Returns the declarations that parsed and the syntax errors of the others."""
     nodes: list[Node] = []
-    errors: list[Diagnostic] = []
-    lark = parser()
-    for offset, chunk in declarations(text):
-        problem = _unreadable(chunk, file, offset)
-        if problem is not None:
-            errors.append(problem)
-            continue
-        try:
-            tree = lark.parse(_without_leading_blank_lines(chunk) + "\n")
-        except UnexpectedInput as error:
-            errors.append(_syntax_error(error, chunk, file, offset))
-            continue
-        except DedentError as error:
-            span = Span(file, offset + 1, 1, offset + 1, 2)
-            errors.append(Diagnostic("SP002", f"inconsistent indentation in this declaration ({error})", span,
-                                     "lines of one block start in the same column"))
-            continue
-        nodes.append(_convert(tree.children[0], file, offset))
+    errors = Mistakes()
+    try:
+        for offset, chunk in declarations(text):
+            made = declaration(chunk, file, offset)
+            if isinstance(made, Diagnostic):
+                errors.append(made)
+            else:
+                nodes.append(made)
+    except Enough:
+        pass
     return nodes, errors
 
 
-def _without_leading_blank_lines(chunk: str) -> str:
-    # The grammar wants the declaration first; comment lines before it are kept as empty lines by
-    # the caller's offset, so they are blanked, not removed.
-    return chunk
+def declaration(chunk: str, file: str, offset: int) -> Node | Diagnostic:
+    """Parse the text of one declaration, ``offset`` lines into the file."""
+    problem = _unreadable(chunk, file, offset)
+    if problem is not None:
+        return problem
+    try:
+        tree = parser().parse(chunk + "\n")
+    except UnexpectedInput as error:
+        return _syntax_error(error, chunk, file, offset)
+    except DedentError as error:
+        span = Span(file, offset + 1, 1, offset + 1, 2)
+        return Diagnostic("SP002", f"inconsistent indentation in this declaration ({error})", span,
+                          "lines of one block start in the same column")
+    return _convert(tree.children[0], file, offset)
+
+
+_CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def _unreadable(chunk: str, file: str, offset: int) -> Diagnostic | None:
-    """Limits checked before parsing: tabs in indentation, control characters, bracket depth."""
+    """What is looked for before parsing: control characters, tabs in indentation, limits."""
     depth = 0
-    for number, line in enumerate(chunk.split("\n")):
-        at = offset + number + 1
-        indent = re.match(r"[ \t]*", line)
-        assert indent is not None
-        if "\t" in indent.group():
-            column = line.index("\t") + 1
-            return Diagnostic("SP003", "tab in indentation", Span(file, at, column, at, column + 1), "indent with spaces")
+    for at, line in enumerate(chunk.split("\n"), offset + 1):
+        def here(column: int, at: int = at) -> Span:
+            return Span(file, at, column, at, column + 1)
+
+        control = _CONTROL.search(line)
+        if control is not None:  # it could rewrite a line on the terminal
+            return Diagnostic("SP003", f"control character {control.group()!r}", here(control.start() + 1), "a description is plain text")
+        indent = len(line) - len(line.lstrip(" \t"))
+        if "\t" in line[:indent]:
+            return Diagnostic("SP003", "tab in indentation", here(line.index("\t") + 1), "indent with spaces")
+        if indent > MAX_INDENT:
+            return Diagnostic("SP004", f"indented by more than {MAX_INDENT} columns", here(1), "move a block into a procedure")
         for column, char in enumerate(line, 1):
             if char in "([{":
                 depth += 1
-                if depth > MAX_DEPTH:
-                    return Diagnostic("SP004", f"brackets nested deeper than {MAX_DEPTH}",
-                                      Span(file, at, column, at, column + 1), "name a part of the expression with 'let'")
+                if depth > MAX_BRACKETS:
+                    return Diagnostic("SP004", f"brackets nested deeper than {MAX_BRACKETS}", here(column), _NAME_A_PART)
             elif char in ")]}":
                 depth = max(0, depth - 1)
-        if len(indent.group()) > 4 * MAX_DEPTH:
-            return Diagnostic("SP004", f"blocks nested deeper than {MAX_DEPTH}", Span(file, at, 1, at, 2))
+    if len(chunk) > MAX_DECLARATION:
+        return Diagnostic("SP104", f"a declaration of more than {MAX_DECLARATION} characters", Span(file, offset + 1, 1, offset + 1, 2),
+                          "divide it")
     return None
 
 
-def _convert(tree: Any, file: str, offset: int) -> Node:
-    """Copy a lark tree into nodes with absolute positions. Iterative: operator chains can be deep."""
+_NAME_A_PART = "name a part of the expression with 'let'"
+
+
+def _convert(tree: Any, file: str, offset: int) -> Node | Diagnostic:
+    """Copy a lark tree into nodes with absolute positions. Iterative: the tree may be too deep to recurse into."""
     root = Node("", [], Span(file, 0, 0, 0, 0))
-    work: list[tuple[Any, list[Any]]] = [(tree, root.children)]
+    work: list[tuple[Any, list[Any], int]] = [(tree, root.children, 0)]
     while work:
-        item, out = work.pop()
+        item, out, depth = work.pop()
         if isinstance(item, Tree):
             meta = item.meta
             span = (
@@ -160,12 +178,12 @@ def _convert(tree: Any, file: str, offset: int) -> Node:
                 if not meta.empty
                 else Span(file, offset + 1, 1, offset + 1, 2)
             )
-            node = Node(str(item.data), [None] * len(item.children), span)
+            node = Node(str(item.data), [], span)
+            if depth > MAX_DEPTH:
+                return Diagnostic("SP004", f"nested deeper than {MAX_DEPTH}", span, _NAME_A_PART)
             out.append(node)
-            node.children = []
-            for child in reversed(item.children):
-                work.append((child, node.children))
-            # children are popped in order, each appends to node.children after its siblings
+            # Children are popped in order; each appends to node.children after its siblings.
+            work.extend((child, node.children, depth + 1) for child in reversed(item.children))
         elif isinstance(item, Token):
             span = Span(file, (item.line or 1) + offset, item.column or 1, (item.end_line or 1) + offset, item.end_column or 2)
             out.append(Word(str(item), span, item.type))

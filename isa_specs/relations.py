@@ -6,8 +6,10 @@ from functools import cached_property
 
 from isa_specs.core import Form
 from isa_specs.elements import MAX_LENGTH
-from isa_specs.patterns import Layout, Pattern
+from isa_specs.patterns import WORK_LIMIT, Layout, Pattern, TooHard
 
+MAX_PAIRS = 20_000
+MAX_GROUPED = 50_000
 Groups = tuple[Form, ...] | list["Groups"]
 
 
@@ -25,9 +27,12 @@ class Relations:
         self._compare()
 
     def _compare(self) -> None:
+        start = self.layout.work
         order = {form: i for i, form in enumerate(self.forms)}
         for first, second in sorted(self._neighbours(), key=lambda pair: (order[pair[0]], order[pair[1]])):
             a, b = self.patterns[first], self.patterns[second]
+            if self.layout.work - start > WORK_LIMIT:
+                raise TooHard(second)
             word = self.layout.common(a, b)
             if word is None:
                 continue
@@ -47,18 +52,26 @@ class Relations:
             if isinstance(node, list):
                 work.extend({id(child): child for child in node}.values())
             else:
-                pairs.update((a, b) for i, a in enumerate(node) for b in node[i + 1 :])
+                for i, a in enumerate(node):
+                    pairs.update((a, b) for b in node[i + 1 :])
+                    if len(pairs) > MAX_PAIRS:
+                        raise TooHard(a)
         return pairs
 
     @cached_property
     def groups(self) -> Groups:
         """A tree: lists of 256 are indexed by the next byte, tuples hold the forms that remain."""
+        self._grouped = 0
         return self._split(self.forms, 0)
 
     def _split(self, forms: tuple[Form, ...], depth: int) -> Groups:
         # Only a byte that belongs to all of them may be looked at: fetching it can fault.
         patterns = [self.patterns[form] for form in forms]
         if len(forms) < 2 or depth >= MAX_LENGTH or any(p.length <= depth for p in patterns):
+            return forms
+        # Forms that leave bytes open stand in many branches, and at every byte again: the tree must not grow without end.
+        self._grouped += len(forms)
+        if self._grouped > MAX_GROUPED:
             return forms
         byte = self.layout.at(0, depth)
         if not any(p.mask & byte.mask for p in patterns):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from isa_specs import core
-from isa_specs.diagnostics import Mistake, Span, nearest
+from isa_specs.diagnostics import Span
+from isa_specs.expectations import Expectation
 from isa_specs.reader import Node
 
 MAX_WIDTH = 4096
-MAX_ITERATIONS = 4096
 MAX_ELEMENTS = 1 << 16
 
 
@@ -80,11 +79,13 @@ class Body:
     kind: str  # instruction | function | procedure | translation | delivery | expression
     result: int | None = None
     fields: dict[str, int] = field(default_factory=dict)
+    provided: dict[str, int] = field(default_factory=dict)  # widths of all encoding fields, those with a fixed value too
     names: list[dict[str, Binding | int | Poison]] = field(default_factory=lambda: [{}])
     used_locals: set[str] = field(default_factory=set)
+    uses: dict[str, int] = field(default_factory=dict)
     used_fields: dict[str, Span] = field(default_factory=dict)
     impure: bool = False
-    expects: list[tuple[str, ...]] = field(default_factory=list)
+    expects: list[Expectation] = field(default_factory=list)
 
     def find(self, name: str) -> Binding | int | Poison | None:
         for scope in reversed(self.names):
@@ -97,9 +98,10 @@ class Body:
 
     def fresh(self, name: str) -> str:
         """A local name not used before in this body: shadowed names stay apart in generated code."""
-        unique, count = name, 2
+        unique = name
         while unique in self.used_locals:
-            unique, count = f"{name}_{count}", count + 1
+            self.uses[name] = self.uses.get(name, 1) + 1
+            unique = f"{name}_{self.uses[name]}"
         self.used_locals.add(unique)
         return unique
 
@@ -116,11 +118,3 @@ class Definition:
     params: list[tuple[str, Node | None, Span]]
     result: Node | None
     node: Node
-
-
-def unknown(name: str, known: list[str], span: Span, what: str = "name") -> Mistake:
-    """The mistake for a name that means nothing here, with the near one as hint."""
-    return Mistake("SP100", f"unknown {what} '{name}'", span, nearest(name, known))
-
-
-Resolver = Callable[[Node], core.Expr]

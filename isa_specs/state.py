@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from isa_specs import core
 from isa_specs.diagnostics import Mistake, Span, nearest
-from isa_specs.expressions import bits, number, shorten
 from isa_specs.functions import Functions
 from isa_specs.reader import Node, Word
-from isa_specs.scope import (
-    MAX_ELEMENTS,
-    ArrayComponent,
-    Body,
-    CellComponent,
-    Component,
-    File,
-    GroupComponent,
-    Layout,
-    unknown,
-)
+from isa_specs.scope import ArrayComponent, Body, CellComponent, Component, File, GroupComponent, Layout
+from isa_specs.values import Place, bits, number, shorten
 
+MAX_COMPONENTS = 10_000
+MAX_ELEMENTS = 1 << 16
+MAX_MEMBERS = 128  # which member is meant is asked one by one
+MAX_ADDRESS = 64
 _EMPTY = Body("expression")
 
 
@@ -26,14 +22,16 @@ class StateDeclarations(Functions):
     """The part of the elaborator that reads state, layouts and spaces."""
 
     records: dict[str, Node]
-    counters: list[core.Cell]
+    open_records: list[str]
+    components: int
+    translated: list[tuple[core.Space, Word]]
 
     # ---- layouts --------------------------------------------------------------------------------
 
     def d_layout(self, node: Node) -> None:
         name, type_, *fields = node.children
         self.fresh_name(name, self.layouts, "layout")
-        width = self.width_of(type_, _EMPTY)[0]
+        width = self.scalar(type_, _EMPTY)[0]
         pieces: dict[str, tuple[tuple[int, int], ...]] = {}
         for item in fields:
             if item.children[0] in pieces:
@@ -43,21 +41,22 @@ class StateDeclarations(Functions):
 
     def positions(self, node: Node, width: int) -> tuple[tuple[int, int], ...]:
         """Bit positions as (high, low) pieces in lsb0."""
-        out = []
+        out: list[tuple[int, int]] = []
+        taken: set[int] = set()
         for item in node.children:
-            for digits in item.children:
-                if digits is not None and len(digits) > 12:
-                    raise Mistake("SP211", "there is no such bit", item.span)
             a = number(item.children[0])
             b = number(item.children[1]) if item.children[1] is not None else a
             high, low = (width - 1 - a, width - 1 - b) if self.msb0 else (a, b)
             if not 0 <= low <= high < width:
                 order = "first:last, 0 is leftmost" if self.msb0 else "high:low, 0 is rightmost"
                 raise Mistake("SP211", f"there are no bits {shorten(a)}:{shorten(b)} in {bits(width)}", item.span, f"positions are {order}")
+            if not taken.isdisjoint(range(low, high + 1)):
+                raise Mistake("SP106", "a bit is named twice", item.span)
+            taken.update(range(low, high + 1))
             out.append((high, low))
         return tuple(out)
 
-    def fresh_name(self, name: Word, table: dict[str, object] | dict[str, Layout] | dict[str, Node], what: str) -> None:
+    def fresh_name(self, name: Word, table: Mapping[str, object], what: str) -> None:
         if name in table:
             raise Mistake("SP101", f"{what} '{name}' is declared twice", name.span)
 
@@ -70,10 +69,7 @@ class StateDeclarations(Functions):
 
     def d_state(self, node: Node) -> None:
         for item in node.children:
-            try:
-                self.component(item, self.state, "", None, None)
-            except Mistake as mistake:
-                self.errors.append(mistake.diagnostic)
+            self.guarded(lambda item=item: self.component(item, self.state, "", None, None), item)  # type: ignore[misc]
 
     def component(self, node: Node, into: dict[str, Component], prefix: str, inherited: core.Role | None, word: int | None) -> None:
         """Declare one component (and what is below it) in ``into``; ``word`` is the width of the word it is a field of."""
@@ -82,6 +78,9 @@ class StateDeclarations(Functions):
         doc = next((str(w)[1:-1] for w in node.children[3:] if isinstance(w, Word) and w.type == "STRING"), "")
         children = [c for c in node.children[3:] if isinstance(c, Node)]
         path = prefix + name
+        self.components += 1
+        if self.components > MAX_COMPONENTS:
+            raise Mistake("SP104", f"more than {MAX_COMPONENTS} components", node.span)
         role = self.role(words, node.span) if words else inherited
         existing = into.get(name)
         if existing is not None:
@@ -90,63 +89,66 @@ class StateDeclarations(Functions):
             return
         if not prefix and (name in self.files or name in self.isa.spaces):
             raise Mistake("SP101", f"'{path}' is declared twice", name.span)
+        if word is not None and children:
+            raise Mistake("SP206", f"'{path}' is a field of a word and cannot have fields", node.span, "use a layout")
         record = self.records.get(str(type_.children[0])) if type_ is not None else None
-        if record is not None:
-            group = GroupComponent(path, record=str(type_.children[0]))
-            into[name] = group
-            for item in record.children[1:]:
-                self.component(item, group.children, path + ".", role, None)
-            self.override_roles(group, children)
-            return
-        if children and type_ is None and positions is None:
-            group = GroupComponent(path)
-            into[name] = group
+        if record is not None and type_ is not None:
+            if positions is not None or word is not None or any(type_.children[1:]):
+                raise Mistake("SP206", "a record stands by itself, neither in a word nor in an array", type_.span)
+            self.record(record, into, name, path, role, children)
+        elif children and type_ is None and positions is None:
+            group = into[name] = GroupComponent(path)
             for item in children:
                 self.component(item, group.children, path + ".", role, None)
-            return
-        if children:
+        elif children:
             if type_ is None:
                 raise Mistake("SP206", f"'{path}' needs a type to have fields with positions", node.span)
-            self.register(node, name, path, type_, role, doc, children, into)
-            return
+            group = into[name] = GroupComponent(path, layout=Layout(path, self.scalar(type_, _EMPTY)[0], {}))
+            self.add_fields(group, children, role)
+        else:
+            self.leaf(node, into, path, role, doc, word)
+
+    def record(self, record: Node, into: dict[str, Component], name: Word, path: str, role: core.Role | None, children: list[Node]) -> None:
+        """A component that is an instance of a record."""
+        kind, *items = record.children
+        if kind in self.open_records:
+            raise Mistake("SP306", f"record '{kind}' contains itself", name.span)
+        group = into[name] = GroupComponent(path, record=str(kind))
+        self.open_records.append(kind)
+        try:
+            for item in items:
+                self.component(item, group.children, path + ".", role, None)
+        finally:
+            self.open_records.pop()
+        self.override_roles(group, children)
+
+    def leaf(self, node: Node, into: dict[str, Component], path: str, role: core.Role | None, doc: str, word: int | None) -> None:
+        """A component without components below it: a cell or an array."""
+        name, positions, type_ = node.children[:3]
+        width, layout, length = (0, None, None) if type_ is None else self.width_of(type_, _EMPTY)
         if positions is not None:
             if word is None:
                 raise Mistake("SP211", f"'{path}' is not part of a word, so it has no bit positions", positions.span, "write ': bits(n)'")
-            pieces = self.positions(positions, word)
-            width, layout, length = sum(h - low + 1 for h, low in pieces), None, None
-            if type_ is not None:
-                typed, layout, length = self.width_of(type_, _EMPTY)
-                if typed != width:
-                    raise Mistake("SP201", f"the positions are {bits(width)}, the type {bits(typed)}", node.span)
-        elif type_ is not None:
-            width, layout, length = self.width_of(type_, _EMPTY)
-        else:
+            placed = sum(high - low + 1 for high, low in self.positions(positions, word))
+            if type_ is not None and width != placed:
+                raise Mistake("SP201", f"the positions are {bits(placed)}, the type {bits(width)}", node.span)
+            width = placed
+        elif type_ is None:
             raise Mistake("SP206", f"'{path}' needs a type", name.span, f"{name} : bits(8)")
         if role is None:
             raise Mistake("SP102", f"'{path}' needs a role", name.span, "one of " + ", ".join(core.ROLES))
-        if length is not None:
-            if not 1 <= length <= MAX_ELEMENTS or length & (length - 1):
-                raise Mistake("SP207", f"an array of {shorten(length)} elements is not possible", type_.span, "a power of two, at most 65536")
-            array = core.Array(path, width, length, role, doc, name.span)
-            self.isa.arrays[path] = array
-            into[name] = ArrayComponent(array, layout)
+        if length is None:
+            self.isa.cells[path] = cell = core.Cell(path, width, role, doc, name.span)
+            into[name] = CellComponent(cell, layout)
             return
-        cell = core.Cell(path, width, role, doc, name.span)
-        self.isa.cells[path] = cell
-        into[name] = CellComponent(cell, layout)
+        if word is not None:
+            raise Mistake("SP206", f"'{path}' is a field of a word and cannot be an array", type_.span)
+        if not 2 <= length <= MAX_ELEMENTS or length & (length - 1):
+            raise Mistake("SP207", f"an array of {shorten(length)} elements is not possible", type_.span, "a power of two, at most 65536")
         if role.name == "counter":
-            self.counters.append(cell)
-
-    def register(self, node: Node, name: Word, path: str, type_: Node, role: core.Role | None, doc: str, children: list[Node],
-                 into: dict[str, Component]) -> None:
-        """A word with fields at bit positions."""
-        width, _, length = self.width_of(type_, _EMPTY)
-        if length is not None:
-            raise Mistake("SP206", "the elements of an array cannot have fields", type_.span)
-        group = GroupComponent(path)
-        into[name] = group
-        group.layout = Layout(path, width, {})
-        self.add_fields(group, children, role)
+            raise Mistake("SP108", "the counter is a single component", name.span)
+        self.isa.arrays[path] = array = core.Array(path, width, length, role, doc, name.span)
+        into[name] = ArrayComponent(array, layout)
 
     def add_fields(self, group: GroupComponent, children: list[Node], role: core.Role | None) -> None:
         assert group.layout is not None
@@ -156,11 +158,10 @@ class StateDeclarations(Functions):
             if positions is None:
                 raise Mistake("SP211", f"'{field_name}' needs its bit positions in {group.name}", item.span)
             pieces = self.positions(positions, group.layout.width)
-            for high, low in pieces:
-                for bit in range(low, high + 1):
-                    if bit in taken:
-                        raise Mistake("SP106", f"'{field_name}' overlaps another field of {group.name}", positions.span)
-                    taken.add(bit)
+            own = {bit for high, low in pieces for bit in range(low, high + 1)}
+            if taken & own:
+                raise Mistake("SP106", f"'{field_name}' overlaps another field of {group.name}", positions.span)
+            taken |= own
             self.component(item, group.children, group.name + ".", role, group.layout.width)
             group.layout.fields[field_name] = pieces
         self.layouts[group.name] = group.layout
@@ -181,7 +182,9 @@ class StateDeclarations(Functions):
             name = item.children[0]
             words = [w for w in item.children[3:] if isinstance(w, Word) and w.type == "NAME"]
             if name not in group.children:
-                raise unknown(name, list(group.children), name.span, f"field of {group.name}")
+                raise self.unknown(name, list(group.children), name.span, f"field of {group.name}")
+            if item.children[1] is not None or item.children[2] is not None:
+                raise Mistake("SP101", f"the record declares '{name}'; only its role can be given here", item.span)
             child = group.children[name]
             nested = [c for c in item.children[3:] if isinstance(c, Node)]
             if words:
@@ -219,8 +222,8 @@ class StateDeclarations(Functions):
         name, *members = node.children
         if name in self.files or name in self.state:
             raise Mistake("SP101", f"'{name}' is declared twice", name.span)
-        if len(members) & (len(members) - 1):
-            raise Mistake("SP207", f"a file has 2, 4, 8 ... members, this has {len(members)}", node.span, "fill it with _")
+        if not 2 <= len(members) <= MAX_MEMBERS or len(members) & (len(members) - 1):
+            raise Mistake("SP207", f"a file has 2, 4, 8 ... {MAX_MEMBERS} members, this has {len(members)}", node.span, "fill it with _")
         out: list[Component | None] = []
         for member in members:
             if member == "_":
@@ -228,7 +231,7 @@ class StateDeclarations(Functions):
             elif member in self.state:
                 out.append(self.state[member])
             else:
-                raise unknown(member, list(self.state), member.span, "component")
+                raise self.unknown(member, list(self.state), member.span, "component")
         if not any(out):
             raise Mistake("SP207", "a file needs a member", node.span)
         self.files[name] = File(name, tuple(out))
@@ -238,18 +241,24 @@ class StateDeclarations(Functions):
         words = [w for w in node.children[3:] if isinstance(w, Word) and w.type == "NAME"]
         doc = next((str(w)[1:-1] for w in node.children[3:] if isinstance(w, Word) and w.type == "STRING"), "")
         clauses = {c.kind: c for c in node.children[3:] if isinstance(c, Node)}
-        if name in self.isa.spaces or name in self.state:
+        if len(clauses) < sum(isinstance(c, Node) for c in node.children[3:]):
+            raise Mistake("SP101", "a clause is given twice", node.span)
+        if name in self.isa.spaces or name in self.state or name in self.files:
             raise Mistake("SP101", f"'{name}' is declared twice", name.span)
-        address_width = self.width_of(address, _EMPTY)[0]
-        if address_width > 64:
-            raise Mistake("SP207", f"addresses of {bits(address_width)} are not possible", address.span, "at most 64")
-        space = core.Space(str(name), address_width, self.width_of(cell, _EMPTY)[0], core.DATA, doc=doc, span=name.span)
+        address_width = self.scalar(address, _EMPTY)[0]
+        if address_width > MAX_ADDRESS:
+            raise Mistake("SP207", f"addresses of {bits(address_width)} are not possible", address.span, f"at most {MAX_ADDRESS}")
+        space = core.Space(str(name), address_width, self.scalar(cell, _EMPTY)[0], core.DATA, doc=doc, span=name.span)
         if words:
             space.role = self.role(words, node.span)
+            if space.role.name == "counter":
+                raise Mistake("SP108", "the counter is a single component", name.span)
         if "onto" in clauses:
             space.onto = self.named_space(clauses["onto"].children[0])
             if space.onto.cell_width != space.cell_width:
                 raise Mistake("SP201", f"{space.onto.name} has cells of {bits(space.onto.cell_width)}", clauses["onto"].span)
+            if "through" not in clauses and space.onto.address_width != address_width:
+                raise Mistake("SP201", f"{space.onto.name} has addresses of {bits(space.onto.address_width)}", clauses["onto"].span)
         elif "through" in clauses or "at" in clauses:
             raise Mistake("SP107", f"'{name}' needs 'onto SPACE'", node.span)
         elif not words:
@@ -259,22 +268,22 @@ class StateDeclarations(Functions):
             if not 0 <= space.granule <= address_width:
                 raise Mistake("SP207", f"a granule of 2^{shorten(space.granule)} is not possible", clauses["granule"].span)
         if "at" in clauses:
+            if "through" in clauses:
+                raise Mistake("SP107", "a space is a table or goes through a translation, not both", node.span)
             place = self.infer(clauses["at"].children[0], Body("expression"), None)
-            component = getattr(place, "component", None)
+            component = place.component if isinstance(place, Place) else None
             if not isinstance(component, CellComponent) or component.cell.width != space.address_width:
                 raise Mistake("SP107", "the start of a table is one component, as wide as the addresses", clauses["at"].span)
             space.base = component.cell
         if "like" in clauses:
             space.like = self.named_space(clauses["like"].children[0])
-            if space.like.address_width != address_width:
-                raise Mistake("SP201", f"{space.like.name} has other addresses", clauses["like"].span)
+            if (space.like.address_width, space.like.cell_width) != (address_width, space.cell_width):
+                raise Mistake("SP201", f"{space.like.name} has other addresses or cells", clauses["like"].span)
         self.isa.spaces[name] = space
         if "through" in clauses:
             self.translated.append((space, clauses["through"].children[0]))
 
-    translated: list[tuple[core.Space, Word]]
-
     def named_space(self, name: Word) -> core.Space:
         if name not in self.isa.spaces:
-            raise unknown(name, list(self.isa.spaces), name.span, "space")
+            raise self.unknown(name, list(self.isa.spaces), name.span, "space")
         return self.isa.spaces[name]

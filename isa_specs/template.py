@@ -12,7 +12,8 @@ from isa_specs.evaluate import expressions
 from isa_specs.memory_operand import ModRMOperand
 from isa_specs.operands import Name, Number, Operand, Reading, Relative, Symbols
 
-_HOLE = re.compile(r"\{([^{}]*)\}")
+MAX_HEADS = 4096
+HOLE = re.compile(r"\{([^{}]*)\}")
 
 
 class Template:
@@ -25,7 +26,7 @@ class Template:
         self.shown: set[str] = set()
         constants = form.constants | fixed_fields(form)
         text, last = "", 0
-        for hole in _HOLE.finditer(form.template):
+        for hole in HOLE.finditer(form.template):
             text += form.template[last : hole.start()]
             last = hole.end()
             name, _, names = hole[1].partition(":")
@@ -72,6 +73,8 @@ class Template:
             if not isinstance(made, Name):
                 return [""]
             words = [made.show({made.field: n}, 0) for n in range(1 << min(made.width, 8))]
+            if len(heads) * len(words) > MAX_HEADS:
+                return [""]
             heads = [head + word + text for head, word in product(heads, words)]
         return list(dict.fromkeys(head.split()[0].casefold() for head in heads if head.split()))
 
