@@ -21,7 +21,9 @@ from isa_specs.load import load
 ROOT = Path(__file__).parent.parent
 ORDER = ("control", "mode", "location", "resource")
 OPERANDS = {"rm:m48": "m", "reg:sregs": "sreg", "reg:cregs": "creg", "reg:dregs": "dreg"}
-NAMES = ["SGDT", "SIDT", "SLDT", "SMSW", "PUSHF", "POPF", "LAR", "LSL", "VERR", "VERW", "PUSH", "POP", "CALL", "JMP", "INT", "RET", "STR", "MOV"]
+NAMES = [
+    "SGDT", "SIDT", "SLDT", "SMSW", "PUSHF", "POPF", "LAR", "LSL", "VERR", "VERW", "PUSH", "POP", "CALL", "JMP", "INT", "RET", "STR", "MOV",
+]
 
 
 def tables() -> list[list[list[str]]]:
