@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 
 from checker import model as report
 from checker.cache import Cache
 from checker.classify import BEHAVIOUR, OBSERVED, Classified, Classifier, Truth
 from checker.controls import Square, Squares
 from checker.definitions import Definitions, Question
+from checker.deliveries import delivery_form, is_delivery
 from checker.footprint import Footprints
 from checker.obligations import Asker
 from checker.options import Options
 from checker.profiles import Profile
 
+from checker.regions import regions
 from checker.replay import hex_
 from checker.solve import Solver
 from checker.states import States
@@ -112,8 +115,6 @@ class Analysis:
 
     def invariants(self, states: States, asker: Asker) -> list[report.Invariant]:
         """Every instruction and every delivery preserves every invariant."""
-        from checker.profiles import delivery_form
-
         bodies = [*self.forms, *(delivery_form(trap) for trap in self.isa.traps.values() if trap.delivery is not None)]
         support = [(condition, self.footprints.expression(condition).reads) for _, condition in self.isa.invariants]
         asked = []
@@ -260,16 +261,26 @@ class Analysis:
         problem = ""
         for square in refuted:
             assert square.question is not None
-            if isinstance(square.form.encoding, core.FixedEncoding) and not square.form.encoding.format.length:
+            if is_delivery(square.form):
                 return report.Break(instruction=square.form.instruction, form=square.form.template, clause="effect",
                                     reason=f"the {square.form.instruction} arrives elsewhere on the real machine")
-            shown = witnesses.find(square.question, square.form, "")
-            if shown.witness.replayed:
-                return report.Break(instruction=square.form.instruction, form=square.form.template, clause=shown.clause,  # type: ignore[arg-type]
-                                    reason=shown.witness.reason, witness=shown.witness)
-            problem = problem or shown.witness.note or shown.witness.disputed
+            for question, region in self.variants(witnesses, square):
+                shown = witnesses.find(question, square.form, region)
+                if shown.witness.replayed:
+                    return report.Break(instruction=square.form.instruction, form=square.form.template, clause=shown.clause,  # type: ignore[arg-type]
+                                        reason=shown.witness.reason, witness=shown.witness)
+                problem = problem or shown.witness.note or shown.witness.disputed
         self.unknown.append(report.Unknown(what=f"{refuted[0].form.instruction}: its square is refuted by the solver but not on the machine", reason=problem))
         return None
+
+    def variants(self, witnesses: Witnesses, square: Square) -> Iterator[tuple[Question, str]]:
+        """The question that broke the square, then the other operand regions, in case its witness cannot be run."""
+        assert square.question is not None
+        yield square.question, ""
+        for region in regions(square.form)[1:]:
+            question = Definitions(witnesses.states, square.form, region).square()
+            if not question.settled:
+                yield question, region
 
     def shown_controls(self, found: Squares) -> dict[str, int]:
         pinned = {n: k.value.value for n, k in found.states.owned.items() if k.how == "pinned" and isinstance(k.value, core.Const)}
@@ -294,7 +305,8 @@ class Analysis:
     def exits(self, profile: Profile, found: Squares, asker: Asker) -> list[report.Exit]:
         """Which instructions leave the guest by hardware exit: always, under some control, never."""
         exit_traps = {trap.name for trap in self.isa.traps.values() if trap.kind == "exit"}
-        if not exit_traps or "exit" not in profile.monitor.traps:
+        hardware = "exit" in profile.monitor.traps and profile.monitor.traps != frozenset(core.TRAP_KINDS)
+        if not exit_traps or not hardware:
             return []
         free = States(self.terms, self.isa, profile.monitor, {})
         out: dict[str, report.Exit] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
 from checker.obligations import Asker, Pending
-from checker.regions import regions
+from checker.regions import OUTSIDE, regions
 from checker.states import BEHAVIOUR, OBSERVED, States
 from isa_specs import core
 
@@ -106,7 +106,12 @@ class Classifier:
                     stage(work)
             for work in works:
                 work.gather()
-        return [work.classified() for work in works]
+        return [item for item in (work.classified() for work in works) if not self.empty(item)]
+
+    def empty(self, item: Classified) -> bool:
+        """Nothing happens outside the declared regions: every state there traps in every mode."""
+        return item.region == OUTSIDE and item.restricted.runs_in_user is False and item.restricted.runs_in_supervisor is False \
+            and item.unrestricted.runs_in_user is False
 
 
 KINDS = ("control", *BEHAVIOUR, *OBSERVED)

@@ -76,8 +76,8 @@ class SquareChecker:
             questions = {id(form): Definitions(self.states, form).square() for form in open_forms}
             controls, rounds, reason = self.search(list(questions.values()))
         fix = self.fixing(controls)
-        # Where a form declares operand regions, one that breaks the square settles it, and is a smaller question.
-        stages = {id(form): [*(r for r in regions(form) if r), ""] for form in open_forms}
+        # Region by region where a form declares them: smaller questions, and one that breaks the square settles it.
+        stages = {id(form): regions(form) for form in open_forms}
         waiting = open_forms
         pending: dict[int, Pending] = {}
         while waiting:
@@ -85,7 +85,7 @@ class SquareChecker:
                 region = stages[id(form)].pop(0)
                 question = questions.get(id(form)) if not region else None
                 pending[id(form)] = self.asker.ask(self.fixed(question or Definitions(self.states, form, region).square(), fix))
-            waiting = [form for form in waiting if pending[id(form)].verdict != "sat" and stages[id(form)]]
+            waiting = [form for form in waiting if pending[id(form)].verdict == "unsat" and stages[id(form)]]
         for form in open_forms:
             asked = pending[id(form)]
             verdict = {"sat": "refuted", "unsat": "proved"}.get(asked.verdict, "unknown")

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from checker.deliveries import is_delivery
+from checker.regions import OUTSIDE
 from checker.states import States
 from checker.symbolic import Start, Step
 from checker.terms import Term
@@ -52,14 +54,14 @@ class Definitions:
 
     def step(self, start: Start, like: Step | None = None) -> Step:
         """The step from a start inside the region; from the other start of a pair, ``like`` is the step inside it."""
-        if like is None:
-            return self.states.step(self.form, self.region, start, self.fields)
-        return self.states.step(self.form, self.region if like.region is not None else "", start, self.fields, like.region)
+        return self.states.step(self.form, self.region, start, self.fields, like)
 
     def sound(self, start: Start, step: Step) -> list[Term]:
         """Legal state, deliverable fields, inside the region."""
         conditions = [self.states.legal(start), self.states.symbolic.sound_fields(self.form, start, self.fields)]
-        if self.region:
+        if self.region == OUTSIDE:
+            conditions.append(self.terms.negate(self.terms.any(list(step.marks.values()))))
+        elif self.region:
             conditions.append(step.marks.get(self.region, self.terms.false))
         return conditions
 
@@ -210,6 +212,8 @@ class Definitions:
             *self.sound(virtual, v), states.legal(real), states.assumed(virtual),
             t.negate(r.trapped(t, states.monitor.traps)),
         ]
+        if is_delivery(self.form):  # a delivery that leaves the guest's mode has reached the monitor
+            conditions.append(states.inside(Start(r.after)))
         made = self.question("square", True, conditions, ("virtual", v), ("real", r))
         return self.compare(made, v, r, lambda storage: self.broken(v, r, virtual, real, storage))
 

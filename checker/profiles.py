@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from checker.controls import SquareChecker, Squares
 from checker.definitions import Definitions, Question
+from checker.deliveries import delivery_form
 from checker.footprint import Footprints
 from checker.obligations import Asker
 from checker.solve import Solver
@@ -13,7 +14,6 @@ from checker.states import States
 from checker.symbolic import Start
 from checker.terms import Term, Terms
 from isa_specs import core
-from isa_specs.diagnostics import NOWHERE
 
 
 @dataclass
@@ -23,14 +23,6 @@ class NotSwapped:
     component: str
     saved_in: str
     culprit: str
-
-
-def delivery_form(trap: core.Trap) -> core.Form:
-    """A trap's delivery as something with a body, its arguments as fields."""
-    assert trap.delivery is not None
-    body: list[core.Stmt] = [core.SetLocal(name, core.Field(name, width), NOWHERE) for name, width in trap.params]
-    return core.Form(f"delivery of {trap.name}", trap.doc, f"delivery of {trap.name}", core.FixedEncoding(core.Format("", ()), ()),
-                     dict(trap.params), {}, None, [*body, *trap.delivery.body], [], "", trap.span)
 
 
 class Profile:
@@ -75,16 +67,6 @@ class Profile:
     def holds(self, asker: Asker, question: Question) -> bool:
         return asker.ask(question).verdict == "unsat"
 
-    def inside(self, states: States, start: Start) -> Term:
-        """The machine is in the mode the profile runs guests in."""
-        t = self.terms
-        fixed = []
-        for name in states.classes["mode"]:
-            value = states.pinned(name)
-            if value is not None:
-                fixed.append(t.eq(start[name], value))
-        return t.all(fixed)
-
     def entries(self, states: States):  # type: ignore[no-untyped-def]
         """(instruction, question) for every instruction that takes the machine into the guest's mode."""
         modes = states.classes["mode"]
@@ -94,7 +76,7 @@ class Profile:
             define = Definitions(states, form)
             start = states.free()
             step = define.step(start)
-            enters = self.terms.both(self.terms.negate(self.inside(states, start)), self.inside(states, Start(step.after)))
+            enters = self.terms.both(self.terms.negate(states.inside(start)), states.inside(Start(step.after)))
 
             def ask(names: list[str], define: Definitions = define, start: Start = start, step=step, enters: Term = enters) -> Question:  # type: ignore[no-untyped-def]
                 wrong = []
@@ -115,7 +97,7 @@ class Profile:
             define = Definitions(states, form)
             start = states.free()
             step = define.step(start)
-            leaves = self.terms.both(self.inside(states, start), self.terms.negate(self.inside(states, Start(step.after))))
+            leaves = self.terms.both(states.inside(start), self.terms.negate(states.inside(Start(step.after))))
 
             def ask(names: list[str], define: Definitions = define, start: Start = start, step=step, leaves: Term = leaves) -> Question:  # type: ignore[no-untyped-def]
                 wrong = []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from isa_specs import core
 
+OUTSIDE = "none of the regions"
 
 def regions(form: core.Form) -> list[str]:
-    """The operand regions a form declares, the whole form if none."""
+    """The operand regions a form declares and what lies outside all of them; the whole form if it declares none."""
     found: dict[str, None] = {}
 
     def look(block: list[core.Stmt]) -> None:
@@ -18,4 +19,4 @@ def regions(form: core.Form) -> list[str]:
                 look(s.other)
 
     look(form.body)
-    return list(found) or [""]
+    return [*found, OUTSIDE] if found else [""]

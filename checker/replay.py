@@ -66,16 +66,16 @@ class Replayer:
 
     # ---- what a witness is asked to satisfy besides --------------------------------------------
 
-    def conveniences(self, question: Question, *, placed: bool, identity: bool) -> list[Term]:
+    def conveniences(self, question: Question, *, placed: int, identity: bool) -> list[Term]:
         """Conditions under which a model can be laid out: the instruction can be fetched, undefined results are zero; with
-        ``identity`` translations are the identity, else at least the one of the fetch is there; when ``placed``, code and tables lie
-        apart from each other and from low storage. They narrow the search for a witness, never a verdict."""
+        ``identity`` translations are the identity, else at least the one of the fetch is there; unless ``placed`` is 0, code lies there and
+        tables apart from it and from each other. They narrow the search for a witness, never a verdict."""
         t, symbolic = self.terms, self.states.symbolic
         out: list[Term] = []
-        for side, (_, step) in enumerate(question.runs):
+        for _, step in question.runs:
             start = step.start
             if placed:
-                out += self.placed(start, side)
+                out += self.placed(start, placed)
             for space in self.isa.spaces.values():
                 if space.identity is not None and (identity or space not in self.fetched):
                     out.append(symbolic.expr(space.identity, start))
@@ -101,11 +101,11 @@ class Replayer:
             out.append(t.negate(step.trapped(t)))
         return out
 
-    def placed(self, start: Start, side: int) -> list[Term]:
-        """Code and tables each in a place of their own; the tables of the second state elsewhere than those of the first."""
+    def placed(self, start: Start, at: int) -> list[Term]:
+        """Code and tables each in a place of their own; tables of the monitor's elsewhere than those of the guest."""
         t = self.terms
         counter = start[self.isa.counter.name]
-        out = [t.eq(counter, t.const(counter.width, min(0x2000, 1 << (counter.width - 2))))]
+        out = [t.eq(counter, t.const(counter.width, min(at, 1 << (counter.width - 2))))]
         for number, space in enumerate(self.tables):
             assert space.base is not None
             base = start[space.base.name]
@@ -213,6 +213,8 @@ class Replayer:
                 place = self.machine.place(space, view[1], run.before, 0)
                 if place is not None and owner.setdefault(place, space.view.name) != space.view.name:
                     raise NotReplayable(f"{owner[place]} and {space.view.name} overlap in the witness state")
+                if space.base is not None and (space.base.name, 0) in run.recorder.written:
+                    raise NotReplayable(f"{space.name} moves during the instruction")
 
     def text(self, decoded: Decoded, state: State) -> str:
         try:

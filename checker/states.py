@@ -53,11 +53,11 @@ class States:
             self._starts[key] = start, start
         return self._starts[key][0]
 
-    def step(self, form: core.Form, region: str, start: Start, fields: dict[str, Term], known: Term | None = None) -> Step:
+    def step(self, form: core.Form, region: str, start: Start, fields: dict[str, Term], like: Step | None = None) -> Step:
         """The form's step from ``start``, taken once (see :meth:`Symbolic.form`)."""
         key = (id(form), region, id(start))
         if key not in self._steps:
-            self._steps[key] = self.symbolic.form(form, start, fields, region, known)
+            self._steps[key] = self.symbolic.form(form, start, fields, region, like)
         return self._steps[key]
 
     def pinned(self, name: str, virtual: Start | None = None) -> Term | None:
@@ -117,6 +117,15 @@ class States:
 
     def mode(self, name: str, start: Start) -> Term:
         return self.symbolic.expr(self.isa.modes[name], start)
+
+    def inside(self, start: Start) -> Term:
+        """The machine is in the mode the profile runs guests in."""
+        fixed = []
+        for name in sorted(self.classes["mode"]):
+            value = self.pinned(name)
+            if value is not None:
+                fixed.append(self.terms.eq(start[name], value))
+        return self.terms.all(fixed)
 
     def assumed(self, start: Start) -> Term:
         """The profile's own restrictions on virtual states."""

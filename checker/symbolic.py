@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from checker.regions import OUTSIDE
 from checker.terms import Term, Terms
 from isa_specs import core
 from isa_specs.expressions import ILEN_WIDTH
@@ -39,7 +40,7 @@ class Step:
     written: dict[str, Term] = field(default_factory=dict)
     completes: Term | None = None
     marks: dict[str, Term] = field(default_factory=dict)
-    region: Term | None = None
+    regions: dict[str, Term] = field(default_factory=dict)
 
     def after(self, name: str) -> Term:
         """The component's value after completion."""
@@ -84,13 +85,13 @@ class Symbolic:
 
     # ---- entry points -----------------------------------------------------------------------
 
-    def form(self, form: core.Form, start: Start, fields: dict[str, Term], region: str = "", known: Term | None = None) -> Step:
+    def form(self, form: core.Form, start: Start, fields: dict[str, Term], region: str = "", like: Step | None = None) -> Step:
         """One instruction of this form on ``start``; ``fields`` are its encoding fields (see :meth:`fields`).
 
-        With ``region`` only paths through that region are followed; the caller asserts that the state is in it. With ``known``
-        too, they are followed only where the region's condition turns out to be that very term."""
+        With ``region`` only paths through that region (or outside all) are followed; the caller asserts that the state is there. With
+        ``like``, the step of the other run of a pair for which that is asserted, only where the conditions are the very same terms."""
         run = _Run(self, start, dict(fields), form.label or form.instruction)
-        run.region, run.region_known = region, known
+        run.region, run.like = region, like
         self.contexts(form, run)
         return run.instruction(form.body)
 
@@ -274,7 +275,8 @@ class _Run:
         self.path = self.terms.true  # condition of the branch being run
         self.trail: list[object] = [label]
         self.facts = Facts()
-        self.region, self.region_known = "", None
+        self.region: str = ""
+        self.like: Step | None = None
 
     # ---- whole bodies -------------------------------------------------------------------------
 
@@ -346,9 +348,10 @@ class _Run:
             assert isinstance(s, core.Mark)
             condition = self.expr(s.condition, env)
             holds = t.both(self.path, condition)
-            if s.label == self.region and self.region_known in (None, condition):
-                self.facts = self.facts.with_(condition, True)
-                self.step.region = condition
+            if s.label == self.region or self.region == OUTSIDE:
+                self.step.regions[s.label] = condition
+                if self.like is None or self.like.regions.get(s.label) is condition:
+                    self.facts = self.facts.with_(condition, s.label == self.region)
             self.step.marks[s.label] = t.either(self.step.marks.get(s.label, t.false), holds)
         return None
 

@@ -16,6 +16,8 @@ from machine.outcomes import Trapped
 
 COLUMNS = {"square": ("virtual machine", "real machine"), "single": ("before", "after")}
 MAX_ROWS = 14
+# Where the code lies (0: wherever the model has it), and whether translation is the identity.
+ATTEMPTS = ((0x2000, True), (0x3500, True), (0, True), (0x2000, False))
 
 
 @dataclass
@@ -37,7 +39,8 @@ class Witnesses:
     def find(self, question: Question, form: core.Form, region: str, *, simplify: bool = True) -> Shown:
         """The witness, replayed if at all possible; ``note`` or ``disputed`` say what went wrong otherwise."""
         problem = ""
-        for placed, identity in ((True, True), (False, True), (True, False)):
+        disputed: Shown | None = None
+        for placed, identity in ATTEMPTS:
             pending = self.asker.ask(self.convenient(question, placed, identity), model=True)
             if pending.verdict != "sat":
                 problem = problem or ("no witness that can be laid out on the machine" if pending.verdict == "unsat" else pending.answer.reason)
@@ -52,10 +55,10 @@ class Witnesses:
                     continue
                 if replayed.confirmed:
                     return Shown(self.witness(pending.question, form, region, candidate, replayed, asserted), replayed.clause)
-                return self.disputed(form, region, replayed)
-        return self.unconfirmed(form, region, problem)
+                disputed = disputed or self.disputed(form, region, replayed)
+        return disputed or self.unconfirmed(form, region, problem)
 
-    def convenient(self, question: Question, placed: bool, identity: bool) -> Question:
+    def convenient(self, question: Question, placed: int, identity: bool) -> Question:
         """The question narrowed to states that can be laid out on the machine."""
         more = question.more
         return replace(question, asserted=[*question.asserted, *self.replayer.conveniences(question, placed=placed, identity=identity)],
