@@ -82,10 +82,16 @@ def _analyse(path: Path, options: Options) -> tuple[Report, dict[str, str]]:
             if name not in known:
                 raise no_such(what, name, list(known), isa.name)
     from checker.analysis import analyse
+    from checker.hybrid import user_only
 
     report = analyse(isa, options)
+    hybrid = {name for name, monitor in isa.monitors.items() if user_only(isa, monitor, options.timeout)}
+    for monitor in report.monitors:
+        monitor.user_only = monitor.name in hybrid
     report.verdict = verdict(report)
     report.only = list(options.instructions)
+    if report.only:  # what is expected of the whole machine cannot be held against a part of it
+        report.expectations = [expected for expected in report.expectations if expected.text.split(" ")[0] in report.only]
     # Names come from the description as strings that know their place. Going through plain values also validates: what does not
     # fit the published format is to be noticed here, not by a reader.
     return msgspec.convert(msgspec.to_builtins(report, enc_hook=str), Report), isa.sources

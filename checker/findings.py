@@ -63,19 +63,18 @@ class Finding:
 
 
 def verdict(report: Report) -> Literal["virtualizable", "hybrid only", "not virtualizable", "inconclusive"]:
-    """The verdict on the machine: virtualizable when some profile's squares all commute (or Theorem 1 holds under the controls)."""
-    theorem1 = report.theorems.get("T1")
-    verdicts = [monitor.verdict for monitor in report.monitors]
-    if not verdicts and theorem1 is not None:
-        verdicts = [theorem1.under_controls.verdict]
+    """The verdict on the machine: virtualizable when some profile's squares all commute, hybrid monitors aside.
+
+    A description without profiles is judged by its theorems.
+    """
+    under_controls = {name: theorem.under_controls.verdict for name, theorem in report.theorems.items()}
+    verdicts = [monitor.verdict for monitor in report.monitors if not monitor.user_only] or [under_controls.get("T1", "unknown")]
     if "proved" in verdicts:
         return "virtualizable"
-    if "unknown" in verdicts or not verdicts:
+    if "unknown" in verdicts:
         return "inconclusive"
-    theorem3 = report.theorems.get("T3")
-    if theorem3 is not None and theorem3.under_controls.verdict == "proved":
-        return "hybrid only"
-    return "not virtualizable"
+    hybrid = any(monitor.user_only and monitor.verdict == "proved" for monitor in report.monitors)
+    return "hybrid only" if hybrid or under_controls.get("T3") == "proved" else "not virtualizable"
 
 
 def findings(report: Report) -> list[Finding]:
@@ -95,10 +94,12 @@ def findings(report: Report) -> list[Finding]:
         if invariant.verdict == "refuted":
             sentence = f'{invariant.instruction} leads from a legal state to one where "{invariant.text}" does not hold.'
             out.append(Finding("PG302", "error", report.isa, invariant.instruction, sentence, place=invariant.place))
+    undecided = {unknown.what.split(" ")[0].rstrip(":") for unknown in report.unknown}
     for expectation in report.expectations:
         if not expectation.met:
+            open_ = expectation.found == "unknown" or expectation.text.split(" ")[0] in undecided
             sentence = f"expected: {expectation.text}; found: {expectation.found or 'otherwise'}."
-            out.append(Finding("PG401", "error", report.isa, expectation.text, sentence, place=expectation.place))
+            out.append(Finding("PG401", "unknown" if open_ else "error", report.isa, expectation.text, sentence, place=expectation.place))
     out += [Finding("PG501", "unknown", report.isa, unknown.what, unknown.reason) for unknown in report.unknown]
     return out
 
@@ -107,8 +108,10 @@ def _of_instruction(report: Report, instruction: Instruction, severity: Literal[
     witness = instruction.witness
     sentence = witness.reason if witness is not None else " ".join(instruction.reasons)
     if instruction.critical and instruction.sensitive:
-        code = SENSITIVITY_CODES[instruction.sensitive[0]]
-        yield Finding(code, severity, report.isa, instruction.name, sentence, report.monitor, instruction.place, witness, REPAIR)
+        shown = (witness.kind if witness is not None else "") or instruction.sensitive[0]
+        code = SENSITIVITY_CODES[shown]
+        place = (witness.place if witness is not None else None) or instruction.place
+        yield Finding(code, severity, report.isa, instruction.name, sentence, report.monitor, place, witness, REPAIR)
     if instruction.privileged != "proved":
         for observed in instruction.observes:
             text = f"{instruction.name} gives the guest the real machine's {observed}; Theorem 2 excepts such instructions."
@@ -118,6 +121,7 @@ def _of_instruction(report: Report, instruction: Instruction, severity: Literal[
 
 def _of_break(report: Report, monitor: str, broken: Break, place: Place | None, severity: Literal["error", "note"]) -> Iterator[Finding]:
     code = CLAUSE_CODES[broken.clause]
+    place = (broken.witness.place if broken.witness is not None else None) or place
     yield Finding(code, severity, report.isa, broken.instruction, broken.reason, monitor, place, broken.witness, REPAIR)
     yield from _dispute(report, broken.instruction, monitor, place, broken.witness)
 

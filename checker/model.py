@@ -47,13 +47,16 @@ class Row(Struct, frozen=True, kw_only=True):
 class Witness(Struct, kw_only=True):
     """A counterexample: two runs of one instruction that should correspond and do not.
 
-    ``columns`` heads the two columns. ``reason`` is one sentence that says why. ``program`` is the guest program that
-    shows it, ``command`` reproduces it. ``replayed`` is true when the machine did what is claimed here; ``note`` says
-    why it was not replayed, and ``disputed`` what the machine did instead: that is a mistake of this program.
+    ``kind`` is the class it shows, ``place`` where its form is described, ``reason`` one sentence that says why. ``columns`` heads
+    the two columns, ``program`` is the guest program that shows it, ``command`` reproduces it. ``replayed`` is true when the
+    machine did what is claimed here; ``note`` says why it was not replayed, and ``disputed`` what the machine did instead:
+    that is a mistake of this program.
     """
 
     form: str
     region: str = ""
+    kind: Sensitivity | Literal[""] = ""
+    place: Place | None = None
     reason: str
     columns: tuple[str, str] = ("virtual machine", "real machine")
     rows: list[Row] = []
@@ -149,11 +152,13 @@ class Monitor(Struct, kw_only=True):
     """A monitor profile: whether all squares of its virtual machine map commute.
 
     ``controls`` is the smallest sufficient setting that was found (or the pinned one), ``squares`` the verdict for each
-    instruction, ``broken`` and ``unknown`` name instructions. ``assumptions`` and ``bounds`` are what the verdict rests on.
+    instruction, ``broken`` and ``unknown`` name instructions. With ``user_only``, the profile is a hybrid monitor's: no guest
+    is in supervisor mode while it runs. ``assumptions`` and ``bounds`` are what the verdict rests on.
     """
 
     name: str
     title: str = ""
+    user_only: bool = False
     verdict: Verdict
     broken: list[str] = []
     unknown: list[str] = []

@@ -1,4 +1,6 @@
-"""``python -m checker.regenerate``: write reports/ and docs/report.schema.json anew; ``--check`` only says what is not current.
+"""``python -m checker.regenerate``: write what is generated anew; ``--check`` only says what is not current.
+
+That is reports/, docs/report.schema.json, and the example in README.md.
 
 For a checkout. Exit codes: 0 done or current, 1 something is not current, 2 a description cannot be used.
 """
@@ -6,6 +8,7 @@ For a checkout. Exit codes: 0 done or current, 1 something is not current, 2 a d
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +19,12 @@ from checker.cli import report_error
 from checker.files import write
 from checker.options import Options
 from checker.progress import progress
-from checker.reporting import json, markdown
+from checker.reporting import json, markdown, text
 from isa_specs.load import bundled
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 60.0  # seconds; generous, so that a slow machine does not turn a verdict into unknown
+EXAMPLE = "teaching/mode_sensitive"
 
 
 def contents(names: list[str], cached: bool) -> Iterator[tuple[Path, str]]:
@@ -29,8 +33,20 @@ def contents(names: list[str], cached: bool) -> Iterator[tuple[Path, str]]:
     with progress() as tell:
         for name in names:
             report = check(name, Options(timeout=TIMEOUT, cache=default_directory() if cached else None, progress=tell))
+            if name == EXAMPLE:
+                yield ROOT / "README.md", _with_example((ROOT / "README.md").read_text(encoding="utf-8"), text.render(report))
             yield ROOT / "reports" / f"{name}.json", json.render([report])
             yield ROOT / "reports" / f"{name}.md", markdown.render(report)
+
+
+def _with_example(page: str, shown: str) -> str:
+    """The page with the indented block behind the example's command replaced."""
+    command = f"    $ vcheck {EXAMPLE.rpartition('/')[2]}\n"
+    block = "".join(f"    {line}\n" if line else "\n" for line in shown.rstrip("\n").split("\n"))
+    pattern = re.escape(command) + r"(?: {4}.*\n|\n(?= {4}|\n))*"
+    if command not in page:
+        raise ValueError(f"README.md has no line '{command.strip()}'")
+    return re.sub(pattern, lambda found: command + block, page, count=1)
 
 
 def main(arguments: list[str]) -> int:
@@ -42,13 +58,13 @@ def main(arguments: list[str]) -> int:
     asked = about.parse_args(arguments)
     stale: list[Path] = []
     made: set[Path] = set()
-    for path, text in contents(asked.names or list(bundled()), not asked.no_cache):
+    for path, content in contents(asked.names or list(bundled()), not asked.no_cache):
         made.add(path)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        if not path.is_file() or path.read_text(encoding="utf-8") != content:
             stale.append(path)
             if not asked.check:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write(path, text)
+                write(path, content)
     if not asked.names:
         for path in sorted((ROOT / "reports").rglob("*.*")):
             if path.suffix in (".md", ".json") and path not in made and path.name != "README.md":

@@ -106,7 +106,7 @@ def _critical(report: Report) -> Iterator[str]:
         yield "; ".join(facts) + (f". {instruction.cites}" if instruction.cites else "") + "."
         yield ""
         for reason in instruction.reasons:
-            yield from (reason, "")
+            yield from (words.sentence(reason), "")
         if instruction.witness is not None:
             said = instruction.witness.reason in instruction.reasons
             yield from _witness(instruction.witness, with_reason=not said)
@@ -114,7 +114,7 @@ def _critical(report: Report) -> Iterator[str]:
 
 def _witness(witness: Witness, with_reason: bool = True) -> Iterator[str]:
     if with_reason and witness.reason:
-        yield from (witness.reason, "")
+        yield from (words.sentence(witness.reason), "")
     yield f"Counterexample for {code(witness.form)}" + (f", {witness.region}" if witness.region else "") + ":"
     yield ""
     rows = [[row.when if number == 0 or witness.rows[number - 1].when != row.when else "", code(row.component), row.left, row.right]
@@ -146,10 +146,12 @@ def _monitor(monitor: Monitor, shown: set[str]) -> Iterator[str]:
     yield f"### `{monitor.name}`: {monitor.verdict}"
     yield ""
     if monitor.title:
-        yield from (f"{monitor.title}.".replace("..", "."), "")
+        yield from (words.sentence(monitor.title), "")
+    if monitor.user_only:
+        yield from ("A hybrid monitor: it runs guests in user mode only and interprets their supervisor mode.", "")
     total = list(monitor.squares.values())
     if total:
-        yield (f"{total.count('proved')} of {len(total)} squares commute, {total.count('refuted')} do not, "
+        yield (f"{total.count('proved')} of {len(total)} squares commute; {total.count('refuted')} broken, "
                f"{total.count('unknown')} undecided.")
         yield ""
     if monitor.controls:

@@ -11,6 +11,8 @@ from checker.reporting import words
 
 WIDTH = 100
 
+HYBRID = "hybrid: runs guests in user mode only and interprets their supervisor mode"
+
 Paint = Callable[[str, str], str]
 
 _ANSI = {
@@ -86,8 +88,8 @@ def _theorem(name: str, theorem: Theorem, paint: Paint) -> Iterator[str]:
 
 def _monitor(monitor: Monitor, is_headline: bool, paint: Paint) -> Iterator[str]:
     yield f"{paint('monitor ' + monitor.name, 'bold')}  {paint(monitor.verdict, monitor.verdict)}" + ("  (headline)" if is_headline else "")
-    parts = [("", monitor.title), ("controls", words.controls(monitor.controls)), ("broken", " ".join(monitor.broken)),
-             ("undecided", " ".join(monitor.unknown))]
+    parts = [("", monitor.title), ("", HYBRID if monitor.user_only else ""), ("controls", words.controls(monitor.controls)),
+             ("broken", " ".join(monitor.broken)), ("undecided", " ".join(monitor.unknown))]
     parts += [("exits always" if when == "always" else f"exits by {when}", words.listing(names)) for when, names in words.exits(monitor)]
     parts += [("assuming", text) for text in monitor.assumptions] + [("bound", text) for text in monitor.bounds]
     for label, text in parts:
@@ -113,7 +115,7 @@ def render_finding(finding: Finding, paint: Paint = plain) -> Iterator[str]:
     yield paint(f"{finding.severity} {finding.code} {finding.title}{under}", finding.severity)
     if finding.place is not None:
         yield from _place(finding.place, paint)
-    yield from _wrap(finding.sentence, "  ")
+    yield from _wrap(words.sentence(finding.sentence), "  ")
     if finding.witness is not None:
         yield from witness_lines(finding.witness, paint)
     if finding.help:

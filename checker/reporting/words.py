@@ -51,7 +51,7 @@ def by_class(report: Report) -> dict[str, list[Instruction]]:
 def headline(report: Report) -> str:
     """The verdict in one line, such as ``x86: not virtualizable``."""
     words: str = verdict(report)
-    proved = [monitor.name for monitor in report.monitors if monitor.verdict == "proved"]
+    proved = [monitor.name for monitor in report.monitors if monitor.verdict == "proved" and not monitor.user_only]
     theorem2 = report.theorems.get("T2")
     if words == "virtualizable" and theorem2 is not None and theorem2.under_controls.verdict == "proved":
         words = "recursively virtualizable"
@@ -100,6 +100,11 @@ def exits(monitor: Monitor) -> list[tuple[str, list[str]]]:
         if exit_.when == "control":
             groups.setdefault(" or ".join(exit_.controls), []).append(exit_.instruction)
     return list(groups.items())
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop, unless it has one."""
+    return text if not text or text.endswith((".", "!", "?", ":")) else text + "."
 
 
 def listing(names: Iterable[str]) -> str:
