@@ -1,0 +1,385 @@
+"""The symbolic reading specialised to concrete states, held against the plain machine.
+
+A symbolic step over unknowns is evaluated with the values of a state and has to say what the machine does from that
+state: the same trap with the same arguments, or the same components and storage afterwards.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from checker.definitions import Question
+from checker.footprint import Footprints
+from checker.models import Evaluator, Model
+from checker.obligations import Asker
+from checker.replay import NotReplayable, Replayer
+from checker.states import States
+from checker.symbolic import Step
+from checker.terms import Term, Terms
+from isa_specs import core
+from isa_specs.encoding import Decoded, decoder, padded
+from machine.activation import READ
+from machine.externs import EXTERNS
+from machine.outcomes import Executes, Outcome, Trapped
+from machine.plain import Machine
+from machine.state import Place, Recorder, State
+
+PREFIX = "s."
+Parts = dict[tuple[Any, ...], Any]  # values of the parts of a step, by their place in its layout
+POOL = 60
+
+
+class Values(dict[str, int]):
+    """Variables of a symbolic step as a state has them; operations unknown to the solver are carried out as by the machine."""
+
+    def __init__(self, state: State, fields: Mapping[str, int]):
+        super().__init__({PREFIX + name: value for name, value in state.cells.items()})
+        self.update({f"field.{name}": value for name, value in fields.items()})
+
+    def get(self, key: str, default: int = 0) -> int:  # type: ignore[override]
+        if key.startswith("extern."):
+            name, _, args = key[len("extern.") :].partition("[")
+            return EXTERNS[name](*(int(arg) for arg in args.rstrip("]").split(",")))
+        return super().get(key, default)
+
+
+class Cells(dict[tuple[str, int], int]):
+    """Memories of a symbolic step as a state has them, looked up where the machine finds them."""
+
+    def __init__(self, machine: Machine, state: State):
+        super().__init__()
+        self.machine, self.state = machine, state
+
+    def get(self, key: tuple[str, int], default: int = 0) -> int:  # type: ignore[override]
+        name, index = key[0][len(PREFIX) :], key[1]
+        if name in self.state.arrays or name in self.state.memory:
+            return self.state.get((name, index))
+        place = self.machine.place(self.machine.isa.spaces[name], index, self.state, READ)
+        return default if place is None else self.state.get(place)
+
+
+@dataclass
+class Read:
+    """A form's step, ready to be evaluated. ``layout`` names its parts in the order of the evaluator's roots."""
+
+    form: core.Form
+    step: Step
+    evaluator: Evaluator
+    layout: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A state to run an instruction from; what the manual leaves undefined is all ones with ``ones``, else all zeros."""
+
+    state: State
+    decoded: Decoded
+    ones: bool = False
+
+
+class Skipped(Exception):
+    """The case shows nothing; says why."""
+
+
+class Readings:
+    """Both readings of one description."""
+
+    def __init__(self, isa: core.Isa):
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
+        self.isa, self.terms = isa, Terms()
+        self.states = States(self.terms, isa, next(iter(isa.monitors.values())), {})
+        self.symbolic, self.start = self.states.symbolic, self.states.free(PREFIX)
+        self.replayer = Replayer(self.states)
+        self.footprints = Footprints(isa)
+        self.machines = {ones: Machine(isa, oracle=lambda width, ones=ones: (1 << width) - 1 if ones else 0)  # type: ignore[misc]
+                         for ones in (False, True)}
+        self.machine = self.machines[False]
+        spaces = list(isa.spaces.values())
+        translations = [space.translation for space in spaces if space.translation is not None]
+        self.faults = {name for translation in translations for name in self.footprints.function(translation).traps}
+        self.identities = [space.identity for space in spaces if space.identity is not None]
+
+    # ---- symbolic -------------------------------------------------------------------------------
+
+    def read(self, form: core.Form, region: str = "") -> Read:
+        """The step of a form, or of that part of it that lies in ``region``."""
+        fields = self.symbolic.fields(form)
+        step = self.symbolic.form(form, self.start, fields, region)
+        layout: list[tuple[Any, ...]] = []
+        roots: list[Term] = []
+
+        def add(term: Term, *what: Any) -> None:
+            layout.append(what)
+            roots.append(term)
+
+        assert step.completes is not None
+        add(step.completes, "completes")
+        add(self.symbolic.sound_fields(form, self.start, fields), "sound")
+        for name, value in step.written.items():
+            add(value, "after", name)
+        for number, trap in enumerate(step.traps):
+            add(trap.condition, "trap", number)
+            for position, arg in enumerate(trap.args):
+                add(arg, "argument", number, position)
+            for name, value in (trap.state or {}).items():
+                add(value, "kept", number, name)
+        for number, (condition, value) in enumerate(step.execute):
+            add(condition, "executes", number)
+            add(value, "executed", number)
+        if region:
+            add(step.marks.get(region, self.terms.false), "mark")
+        return Read(form, step, Evaluator(roots), layout)
+
+    def reads(self, form: core.Form) -> list[Read]:
+        """The whole form, then each of its regions."""
+        whole = self.read(form)
+        return [whole, *(self.read(form, region) for region in whole.step.marks)]
+
+    # ---- comparison ---------------------------------------------------------------------------------
+
+    def compare(self, reads: list[Read], case: Case) -> str:
+        """Run the machine and evaluate the steps; what the machine did. The first of ``reads`` is the whole form, the others are its
+        regions, which have to agree where the state lies in them. Raises AssertionError on a difference, Skipped when the state is no
+        fair one."""
+        machine, recorder = self.machines[case.ones], Recorder()
+        before, after = case.state, case.state.copy()
+        outcome = machine.execute(case.decoded.form, case.decoded.fields, case.decoded.length, after, recorder)
+        self.fair(before, outcome, recorder)
+        model = Model(Values(before, case.decoded.fields), Cells(self.machine, before))
+        if case.ones:
+            model.values.update({term.data: (1 << term.width) - 1 for term in self.symbolic.undefined_values()})
+        for number, read in enumerate(reads):
+            values = dict(zip(read.layout, read.evaluator(model), strict=True))
+            assert values["sound",], "the decoder delivers fields the symbolic reading excludes"
+            if number == 0 or values["mark",]:
+                self.same(read.step, values, before, after, outcome, recorder)
+        return outcome.trap.name if isinstance(outcome, Trapped) else type(outcome).__name__.lower()
+
+    def fair(self, before: State, outcome: Outcome, recorder: Recorder) -> None:
+        """Translations that fault, and views of storage that overlap, are decided elsewhere (see checker.translations)."""
+        whole = all(self.machine.evaluate(condition, before) for condition in self.identities)
+        if not whole and isinstance(outcome, Trapped) and outcome.kind == "memory" and outcome.trap.name in self.faults:
+            raise Skipped("a translation faults")
+        owner: dict[Place, str] = {}
+        for view in recorder.views:
+            space = self.isa.spaces[view[0]]
+            place = self.machine.place(space, view[1], before, READ)
+            if place is None:
+                raise Skipped("written, but not to be read")
+            if owner.setdefault(place, space.view.name) != space.view.name and place in recorder.written:
+                raise Skipped("views overlap")
+        if not whole:
+            # Tables of translations lie in storage too.
+            hidden = {place for place in recorder.read if place[0] in before.memory} - set(owner)
+            touched = {name for name, space in self.isa.spaces.items() if space.physical} & {name for name, _ in recorder.written}
+            if hidden and touched:
+                raise Skipped("a table may be written")
+
+    def same(self, step: Step, values: Parts, before: State, after: State, outcome: Outcome, recorder: Recorder) -> None:
+        traps = [n for n in range(len(step.traps)) if values["trap", n]]
+        executes = [n for n in range(len(step.execute)) if values["executes", n]]
+        completes = values["completes",]
+        assert len(traps) + bool(completes) == 1, f"{len(traps)} traps, and completes: {completes}"
+        if isinstance(outcome, Trapped):
+            assert traps, f"the machine raises {outcome}, the symbolic step does not trap"
+            trap = step.traps[traps[0]]
+            arguments = tuple(values["argument", traps[0], position] for position in range(len(trap.args)))
+            assert (trap.trap.name, arguments) == (outcome.trap.name, outcome.args)
+            kept = {key[2]: value for key, value in values.items() if key[0] == "kept" and key[1] == traps[0]}
+            if trap.state is not None:
+                self.same_state(kept, before, after, recorder)
+            return
+        assert completes, f"the machine does not trap, the symbolic step raises {step.traps[traps[0]].trap.name if traps else ''}"
+        if isinstance(outcome, Executes):
+            assert [values["executed", n] for n in executes] == [outcome.value]
+            return
+        assert not executes
+        self.same_state({key[1]: value for key, value in values.items() if key[0] == "after"}, before, after, recorder)
+
+    def same_state(self, written: dict[str, Any], before: State, after: State, recorder: Recorder) -> None:
+        """All the symbolic step writes is as on the machine, and the machine writes nothing else."""
+        expected: dict[Place, int] = {}
+        for name, value in written.items():
+            if name in before.cells:
+                expected[name, 0] = value
+                continue
+            base, overlay = value
+            assert base == PREFIX + name, f"{name} became {base}"
+            for index, cell in overlay.items():
+                place: Place | None = (name, index)
+                if name not in before.arrays and name not in before.memory:
+                    place = self.machine.place(self.isa.spaces[name], index, before, READ)
+                assert place is not None, f"{name}({index:#x}) is written where nothing is"
+                expected[place] = cell
+        for place in {*expected, *recorder.written}:
+            assert expected.get(place, before.get(place)) == after.get(place), (
+                f"{place[0]}[{place[1]:#x}] was {before.get(place):#x}, is {after.get(place):#x} on the machine and "
+                f"{expected.get(place, before.get(place)):#x} in the symbolic step")
+
+    # ---- states ----------------------------------------------------------------------------------------
+
+    def case(self, form: core.Form, rng: random.Random) -> Case | None:
+        """A legal state at random, and fields the decoder can deliver there for the form; None when none was found."""
+        for _ in range(40):
+            state = rng.choice(self.pool).copy()
+            for name, array in self.isa.arrays.items():
+                state.arrays[name] = [number(array.width, rng) for _ in range(array.length)]
+            decoded = self.decoded(form, state, rng)
+            if decoded is not None:
+                return Case(state, decoded, rng.random() < 0.3)
+        return None
+
+    def targets(self, read: Read) -> dict[str, Term]:
+        """What the form can come to: completing, handing over, each of its traps."""
+        t, step = self.terms, read.step
+        assert step.completes is not None
+        hands_over = t.any([condition for condition, _ in step.execute])
+        found = {"next": t.both(step.completes, t.negate(hands_over)), "executes": hands_over}
+        for trap in step.traps:
+            found[trap.trap.name] = t.either(found.get(trap.trap.name, t.false), trap.condition)
+        return {name: term for name, term in found.items() if term is not t.false}
+
+    def solved(self, read: Read, target: Term, asker: Asker) -> Case | None:
+        """A state in which the form comes to ``target``, asked of the solver; None when there is none that can be laid out."""
+        fields = self.symbolic.fields(read.form)
+        conditions = [self.states.legal(self.start), self.symbolic.sound_fields(read.form, self.start, fields), target]
+        for placed, identity in ((True, True), (False, True), (True, False)):
+            question = Question("reached", conditions, (("state", read.step),), fields, False)
+            question.asserted = conditions + self.replayer.conveniences(question, placed=placed, identity=identity)
+            case = self.laid_out(read.form, question, asker)
+            if case is not None and case.decoded.length != fields["ilen"].data:
+                # The solver took some length for the instruction; once more with the one it has.
+                length = self.terms.const(fields["ilen"].width, case.decoded.length)
+                question.asserted.append(self.terms.eq(fields["ilen"], length))
+                case = self.laid_out(read.form, question, asker)
+            if case is not None:
+                return case
+        return None
+
+    def laid_out(self, form: core.Form, question: Question, asker: Asker) -> Case | None:
+        """A state that answers the question, if it can be made one of the machine's."""
+        pending = asker.ask(question, model=True)
+        if pending.verdict != "sat":
+            return None
+        model = pending.model()
+        try:
+            state = self.replayer.states_of(question, model)[0]
+            code, _ = self.replayer.encode(question, form, model)
+        except NotReplayable:
+            return None
+        decoded = self.decode(form, code, state)
+        return None if decoded is None else Case(state, decoded)
+
+    def near(self, case: Case, rng: random.Random) -> Case | None:
+        """The case with a few values changed, if that is still a legal state and the same form."""
+        state = case.state.copy()
+        places = sorted(state.places())
+        for name, index in rng.sample(places, min(len(places), rng.randrange(1, 5))):
+            component = self.isa.cells.get(name) or self.isa.arrays.get(name)
+            width = component.width if component is not None else self.isa.spaces[name].cell_width
+            state.put((name, index), number(width, rng))
+        if self.machine.legal(state):
+            return None
+        decoded = self.decode(case.decoded.form, decoder(self.isa).encode(case.decoded.form, case.decoded.fields), state)
+        return None if decoded is None else Case(state, decoded, rng.random() < 0.5)
+
+    @cached_property
+    def pool(self) -> list[State]:
+        """Legal states to begin with: where there are invariants they take a search."""
+        rng = random.Random(self.isa.name)
+        found = [self.state(rng, identity=number % 10 < 7) for number in range(POOL)]
+        return [state for state in found if state is not None]
+
+    def decoded(self, form: core.Form, state: State, rng: random.Random) -> Decoded | None:
+        codes = decoder(self.isa)
+        return self.decode(form, codes.encode(form, codes.random_fields(form, rng)), state)
+
+    def decode(self, form: core.Form, data: bytes, state: State) -> Decoded | None:
+        """The fields of an instruction, if in this state it is one of the form."""
+        known: dict[str, int] = {}
+
+        def contexts(prefixes: Mapping[str, int]) -> dict[str, int]:
+            known.clear()
+            known.update(prefixes)
+            for name, expr in self.isa.contexts.items():
+                known[name] = self.machine.evaluate(expr, state, known)
+            return {name: known[name] for name in self.isa.contexts}
+
+        found = decoder(self.isa).decode(padded(data), contexts)
+        return found if found is not None and found.form is form else None
+
+    def state(self, rng: random.Random, *, identity: bool) -> State | None:
+        state = State(self.isa)
+        for cell in self.isa.cells.values():
+            state.cells[cell.name] = number(cell.width, rng)
+        for array in self.isa.arrays.values():
+            state.arrays[array.name] = [number(array.width, rng) for _ in range(array.length)]
+        for name, memory in state.memory.items():
+            space = self.isa.spaces[name]
+            memory.fill = number(space.cell_width, rng)
+            for address in range(0, min(1 << space.address_width, 64)):
+                memory[address] = number(space.cell_width, rng)
+        conditions = [condition for _, condition in self.isa.invariants]
+        if identity:
+            conditions += self.identities
+            for cell, value in fixed(self.identities):
+                if rng.random() < 0.9:
+                    state.cells[cell.name] = value
+        return state if self.settle(state, conditions, rng) else None
+
+    def settle(self, state: State, conditions: list[core.Expr], rng: random.Random) -> bool:
+        """Change cells at random until the conditions hold, never for the worse."""
+        supports = [sorted(self.footprints.expression(condition).reads & set(state.cells)) for condition in conditions]
+
+        def failing() -> list[int]:
+            return [n for n, condition in enumerate(conditions) if not self.machine.evaluate(condition, state)]
+
+        wrong = failing()
+        for _ in range(600):
+            if not wrong:
+                return True
+            name = rng.choice(supports[rng.choice(wrong)])
+            old = state.cells[name]
+            state.cells[name] = number(self.isa.cells[name].width, rng)
+            now = failing()
+            if len(now) > len(wrong):
+                state.cells[name] = old
+            else:
+                wrong = now
+        return False
+
+
+def fixed(expressions: list[core.Expr]) -> Iterator[tuple[core.Cell, int]]:
+    """The comparisons of a cell with a constant that the expressions ask for."""
+    stack = list(expressions)
+    while stack:
+        e = stack.pop()
+        if isinstance(e, core.Apply):
+            stack += e.args
+            match e.op.name, e.args:
+                case "eq", (core.Read() as read, core.Const() as const):
+                    yield read.cell, const.value
+
+
+def number(width: int, rng: random.Random) -> int:
+    """A number with a bias to the edges: 0, 1, the greatest, the sign, small ones, one bit, and to multiples of 16."""
+    ones = (1 << width) - 1
+    match rng.randrange(10):
+        case 0:
+            return 0
+        case 1:
+            return rng.choice((1, ones, 1 << (width - 1), ones >> 1))
+        case 2:
+            return 1 << rng.randrange(width)
+        case 3 | 4:
+            return rng.randrange(min(256, ones + 1))
+        case 5:
+            return -rng.randrange(min(16, ones + 1)) & ones
+        case 6 | 7:
+            return rng.getrandbits(width) & ~15
+    return rng.getrandbits(width)
