@@ -17,10 +17,12 @@ from checker.definitions import Question
 from checker.footprint import Footprints
 from checker.models import Evaluator, Model
 from checker.obligations import Asker
+from checker.regions import OUTSIDE, regions
 from checker.replay import NotReplayable, Replayer
 from checker.states import States
 from checker.symbolic import Step
 from checker.terms import Term, Terms
+from checker.witnesses import ATTEMPTS
 from isa_specs import core
 from isa_specs.encoding import Decoded, decoder, padded
 from machine.activation import READ
@@ -131,14 +133,16 @@ class Readings:
         for number, (condition, value) in enumerate(step.execute):
             add(condition, "executes", number)
             add(value, "executed", number)
-        if region:
+        if region == OUTSIDE:
+            add(self.terms.negate(self.terms.any(list(step.marks.values()))), "mark")
+        elif region:
             add(step.marks.get(region, self.terms.false), "mark")
         return Read(form, step, Evaluator(roots), layout)
 
     def reads(self, form: core.Form) -> list[Read]:
         """The whole form, then each of its regions."""
         whole = self.read(form)
-        return [whole, *(self.read(form, region) for region in whole.step.marks)]
+        return [whole, *(self.read(form, region) for region in regions(form) if region)]
 
     # ---- comparison ---------------------------------------------------------------------------------
 
@@ -248,7 +252,7 @@ class Readings:
         """A state in which the form comes to ``target``, asked of the solver; None when there is none that can be laid out."""
         fields = self.symbolic.fields(read.form)
         conditions = [self.states.legal(self.start), self.symbolic.sound_fields(read.form, self.start, fields), target]
-        for placed, identity in ((True, True), (False, True), (True, False)):
+        for placed, identity in ATTEMPTS:
             question = Question("reached", conditions, (("state", read.step),), fields, False)
             question.asserted = conditions + self.replayer.conveniences(question, placed=placed, identity=identity)
             case = self.laid_out(read.form, question, asker)

@@ -288,7 +288,8 @@ def test_traps_the_machine_delivers_to_the_guest(body: str, broken: list[str]) -
 @pytest.mark.parametrize(("line", "broken"), [
     ("  g[3] <- zext(n, 8)", []),
     ("  g[3] <- zext(mask, 8)", ["delivery of request"]),
-    ("  m <- 0", ["delivery of request"]),
+    ("  flag <- 0", ["delivery of request"]),
+    ("  m <- 0", []),  # supervisor mode is where the monitor is
 ])
 def test_deliveries_have_squares_of_their_own(line: str, broken: list[str]) -> None:
     traps = TRAPS.replace("  g[3] <- zext(n, 8)", line)
