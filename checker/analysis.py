@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from checker import model as report
 from checker.cache import Cache
-from checker.classify import BEHAVIOUR, OBSERVED, Classified, Classifier, Truth
+from checker.classify import Classified, Classifier, Truth
 from checker.controls import Square, Squares
 from checker.definitions import Definitions, Question
 from checker.deliveries import delivery_form, is_delivery
@@ -17,11 +17,10 @@ from checker.footprint import Footprints
 from checker.obligations import Asker
 from checker.options import Options
 from checker.profiles import Profile
-
 from checker.regions import regions
 from checker.replay import hex_
 from checker.solve import Solver
-from checker.states import States
+from checker.states import BEHAVIOUR, OBSERVED, States
 from checker.terms import Terms
 from checker.theorems import theorems
 from checker.translations import Lemma, Translations
@@ -84,11 +83,18 @@ class Analysis:
             monitors = [self.monitor(name, profile, squares, asker) for name, (profile, squares) in checked.items()]
         self.note_unknown(classified, lemmas)
         made = report.Report(
-            isa=self.isa.name, title=self.isa.title, cites=self.isa.cites, source=next(reversed(self.isa.sources), ""), monitor=headline,
+            isa=self.isa.name,
+            title=self.isa.title,
+            cites=self.isa.cites,
+            source=next(reversed(self.isa.sources), ""),
+            monitor=headline,
             theorems=theorems(classified, lemmas, imprecise, timed, checked[headline][1].controls),
-            instructions=instructions, monitors=monitors,
+            instructions=instructions,
+            monitors=monitors,
             memory_system=[self.memory(lemma) for lemma in lemmas] + self.precision(imprecise),
-            invariants=invariants, unknown=self.unknown, statistics=self.statistics(classified),
+            invariants=invariants,
+            unknown=self.unknown,
+            statistics=self.statistics(classified),
         )
         made.expectations = self.expectations(made)
         return made
@@ -142,7 +148,9 @@ class Analysis:
 
     # ---- instructions -----------------------------------------------------------------------------------
 
-    def instructions(self, states: States, asker: Asker, classified: list[Classified], checked: dict[str, tuple[Profile, Squares]]) -> list[report.Instruction]:
+    def instructions(
+        self, states: States, asker: Asker, classified: list[Classified], checked: dict[str, tuple[Profile, Squares]]
+    ) -> list[report.Instruction]:
         by_name: dict[str, list[Classified]] = {}
         for item in classified:
             by_name.setdefault(item.form.instruction, []).append(item)
@@ -152,7 +160,10 @@ class Analysis:
         for name, items in by_name.items():
             shown = self.exhibit(witnesses, items)
             made = report.Instruction(
-                name=name, title=items[0].form.title, cites=items[0].form.cites, place=self.place(items[0].form.span),
+                name=name,
+                title=items[0].form.title,
+                cites=items[0].form.cites,
+                place=self.place(items[0].form.span),
                 privileged=self.all_verdict([item.restricted.privileged for item in items]),
                 sensitive=[kind for kind in ("control", *BEHAVIOUR) if any(i.restricted.sensitive.get(kind) for i in items)],  # type: ignore[misc]
                 observes=[kind for kind in OBSERVED if any(i.restricted.in_user_mode.get(kind) for i in items)],  # type: ignore[misc]
@@ -181,7 +192,10 @@ class Analysis:
                 continue
             for kind in ORDER:
                 if kind in judged.witnesses:
-                    found = witnesses.find(judged.witnesses[kind], item.form, item.region, simplify=not any(s.witness.replayed for s in out))
+                    found = witnesses.find(
+                        judged.witnesses[kind], item.form, item.region, simplify=not any(s.witness.replayed for s in out)
+                    )
+                    found.witness.place = self.place(item.form.span)
                     if found.witness.replayed:
                         out.insert(0 if out and not out[0].witness.replayed else len(out), found)
                         done.add(key)
@@ -195,11 +209,16 @@ class Analysis:
     def form(self, item: Classified, squares: dict[str, Square]) -> report.Form:
         judged = item.restricted
         return report.Form(
-            form=item.form.template, region=item.region, privileged=VERDICTS[judged.privileged],  # type: ignore[arg-type]
+            form=item.form.template,
+            region=item.region,
+            privileged=VERDICTS[judged.privileged],  # type: ignore[arg-type]
             sensitive=[k for k in ("control", *BEHAVIOUR) if judged.sensitive.get(k)],  # type: ignore[misc]
             observes=[k for k in OBSERVED if judged.in_user_mode.get(k)],  # type: ignore[misc]
-            user_sensitive=judged.user_sensitive, critical=judged.critical, critical_unconditional=item.unrestricted.critical,
-            squares={name: square.verdict for name, square in squares.items()}, certificate=item.certificate,  # type: ignore[arg-type, misc]
+            user_sensitive=judged.user_sensitive,
+            critical=judged.critical,
+            critical_unconditional=item.unrestricted.critical,
+            squares={name: square.verdict for name, square in squares.items()},  # type: ignore[misc]
+            certificate=item.certificate,  # type: ignore[arg-type]
         )
 
     def all_verdict(self, values: list[Truth]) -> report.Verdict:
@@ -235,15 +254,28 @@ class Analysis:
             breaks.append(item)
             verdicts[item.instruction] = "refuted"
         for lost in profile.not_swapped:
-            breaks.append(report.Break(instruction=lost.culprit, clause="effect",
-                                       reason=f"{lost.culprit} does not exchange {lost.component} with {lost.saved_in}: while the guest runs it is the host's"))
+            breaks.append(
+                report.Break(
+                    instruction=lost.culprit,
+                    clause="effect",
+                    reason=f"{lost.culprit} does not exchange {lost.component} with {lost.saved_in}: while the guest runs it is the host's",
+                )
+            )
             verdicts[lost.culprit] = "refuted"
         broken = [n for n, v in verdicts.items() if v == "refuted"]
         undecided = [n for n, v in verdicts.items() if v == "unknown"]
         return report.Monitor(
-            name=name, title=profile.monitor.doc, verdict="refuted" if broken else "unknown" if undecided else "proved",
-            broken=broken, unknown=undecided, controls={n: hex_(v) for n, v in self.shown_controls(found).items()},
-            assumptions=self.assumptions(profile.monitor), bounds=self.bounds(), squares=verdicts, breaks=breaks, exits=self.exits(profile, found, asker),
+            name=name,
+            title=profile.monitor.doc,
+            verdict="refuted" if broken else "unknown" if undecided else "proved",
+            broken=broken,
+            unknown=undecided,
+            controls={n: hex_(v) for n, v in self.shown_controls(found).items()},
+            assumptions=self.assumptions(profile.monitor),
+            bounds=self.bounds(),
+            squares=verdicts,
+            breaks=breaks,
+            exits=self.exits(profile, found, asker),
         )
 
     def presupposed(self, states: States, asker: Asker) -> list[report.Break]:
@@ -253,8 +285,13 @@ class Analysis:
             if lemma.matters and lemma.verdict == "refuted":
                 out.append(report.Break(instruction=f"memory system ({lemma.translation.name})", clause="effect", reason=lemma.reason))
         for name in self.with_trait(states, asker, "terminate", lambda define: define.imprecise()):
-            out.append(report.Break(instruction=name, clause="effect",
-                                    reason=f"{name} traps with part of its effects done, so the monitor cannot carry it out again"))
+            out.append(
+                report.Break(
+                    instruction=name,
+                    clause="effect",
+                    reason=f"{name} traps with part of its effects done, so the monitor cannot carry it out again",
+                )
+            )
         return out
 
     def break_of(self, witnesses: Witnesses, refuted: list[Square]) -> report.Break | None:
@@ -262,15 +299,28 @@ class Analysis:
         for square in refuted:
             assert square.question is not None
             if is_delivery(square.form):
-                return report.Break(instruction=square.form.instruction, form=square.form.template, clause="effect",
-                                    reason=f"the {square.form.instruction} arrives elsewhere on the real machine")
+                return report.Break(
+                    instruction=square.form.instruction,
+                    form=square.form.template,
+                    clause="effect",
+                    reason=f"the {square.form.instruction} arrives elsewhere on the real machine",
+                )
             for question, region in self.variants(witnesses, square):
                 shown = witnesses.find(question, square.form, region)
                 if shown.witness.replayed:
-                    return report.Break(instruction=square.form.instruction, form=square.form.template, clause=shown.clause,  # type: ignore[arg-type]
-                                        reason=shown.witness.reason, witness=shown.witness)
+                    return report.Break(
+                        instruction=square.form.instruction,
+                        form=square.form.template,
+                        clause=shown.clause,  # type: ignore[arg-type]
+                        reason=shown.witness.reason,
+                        witness=shown.witness,
+                    )
                 problem = problem or shown.witness.note or shown.witness.disputed
-        self.unknown.append(report.Unknown(what=f"{refuted[0].form.instruction}: its square is refuted by the solver but not on the machine", reason=problem))
+        self.unknown.append(
+            report.Unknown(
+                what=f"{refuted[0].form.instruction}: its square is refuted by the solver but not on the machine", reason=problem
+            )
+        )
         return None
 
     def variants(self, witnesses: Witnesses, square: Square) -> Iterator[tuple[Question, str]]:
@@ -289,8 +339,11 @@ class Analysis:
     def assumptions(self, monitor: core.Monitor) -> list[str]:
         """What every verdict under this profile rests on."""
         out = [text for text, _ in monitor.assumptions]
-        hosted = [s for s in self.isa.spaces.values() if s.base is not None and monitor.keeps.get(s.base.name) is not None
-                  and monitor.keeps[s.base.name].how != "guest"]
+        hosted = [
+            s
+            for s in self.isa.spaces.values()
+            if s.base is not None and monitor.keeps.get(s.base.name) is not None and monitor.keeps[s.base.name].how != "guest"
+        ]
         if hosted:
             out.append(f"the monitor keeps tables of equal contents: {', '.join(s.name for s in hosted)}")
         for space in self.isa.spaces.values():
@@ -337,8 +390,13 @@ class Analysis:
 
     def precision(self, imprecise: list[str]) -> list[report.MemoryFinding]:
         if imprecise:
-            return [report.MemoryFinding(title="traps leave the state as it was", verdict="refuted",
-                                         reason=f"{', '.join(imprecise)} can trap with part of the effects done: the monitor cannot carry it out again")]
+            return [
+                report.MemoryFinding(
+                    title="traps leave the state as it was",
+                    verdict="refuted",
+                    reason=f"{', '.join(imprecise)} can trap with part of the effects done: the monitor cannot carry it out again",
+                )
+            ]
         return [report.MemoryFinding(title="traps leave the state as it was", verdict="proved")]
 
     def note_unknown(self, classified: list[Classified], lemmas: list[Lemma]) -> None:
@@ -353,8 +411,11 @@ class Analysis:
 
     def statistics(self, classified: list[Classified]) -> report.Statistics:
         made = report.Statistics(
-            instructions=len({item.form.instruction for item in classified}), forms=len(classified), obligations=self.solver.obligations,
-            flow=sum(item.certificate == "flow" for item in classified), smt=sum(item.certificate == "smt" for item in classified),
+            instructions=len({item.form.instruction for item in classified}),
+            forms=len(classified),
+            obligations=self.solver.obligations,
+            flow=sum(item.certificate == "flow" for item in classified),
+            smt=sum(item.certificate == "smt" for item in classified),
         )
         if getattr(self.options, "timings", False):
             made.seconds = dict(self.seconds)

@@ -110,8 +110,12 @@ class Classifier:
 
     def empty(self, item: Classified) -> bool:
         """Nothing happens outside the declared regions: every state there traps in every mode."""
-        return item.region == OUTSIDE and item.restricted.runs_in_user is False and item.restricted.runs_in_supervisor is False \
+        return (
+            item.region == OUTSIDE
+            and item.restricted.runs_in_user is False
+            and item.restricted.runs_in_supervisor is False
             and item.unrestricted.runs_in_user is False
+        )
 
 
 KINDS = ("control", *BEHAVIOUR, *OBSERVED)
@@ -130,8 +134,11 @@ class _Work:
         self.restricted, self.unrestricted = Judgement(), Judgement()
         touched = self.footprint.reads | self.footprint.writes
         # A component that is neither read nor written cannot make two runs differ.
-        self.kinds = [kind for kind in (*BEHAVIOUR, *OBSERVED)
-                      if touched & owner.states.classes[kind] or (self.footprint.executes and owner.states.classes[kind])]
+        self.kinds = [
+            kind
+            for kind in (*BEHAVIOUR, *OBSERVED)
+            if touched & owner.states.classes[kind] or (self.footprint.executes and owner.states.classes[kind])
+        ]
 
     def ask(self, judgement: Judgement, name: str, question: Question) -> None:
         self.pending.append((judgement, name, self.owner.asker.ask(question)))
@@ -177,7 +184,7 @@ class _Work:
         """A witness under the controls is one over all legal states; supervisor states are not restricted by them at all."""
         define, made, known = self.define, self.unrestricted, self.restricted
         for name, found in known.answers.items():
-            if found or not name.endswith("user mode") and name != "user":
+            if found or (not name.endswith("user mode") and name != "user"):
                 made.answers[name] = found
                 if name in known.witnesses:
                     made.witnesses[name] = known.witnesses[name]

@@ -1,8 +1,8 @@
 """Squares under a profile, and the search for control values under which they commute.
 
-A profile may leave components as ``control``: constants the monitor chooses once. The question "is there a
-choice under which no state breaks any square" is answered by counterexample-guided search: propose the choice that sets the fewest bits, look
-for a state that breaks it, and keep what that state demands of the controls as a constraint on the next proposal.
+A profile may leave components as ``control``: constants the monitor chooses once. Whether there is a choice under which no
+state breaks any square is found by counterexample-guided search: propose the choice that sets the fewest bits, look for a
+state that breaks it, and keep what that state demands of the controls as a constraint on the next proposal.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
 from checker.obligations import Asker, Pending
+from checker.regions import regions
 from checker.smtlib import Script
 from checker.solve import Solver
 from checker.states import States
-from checker.regions import regions
 from checker.terms import Substitution, Term, walk
 from isa_specs import core
 
@@ -53,8 +53,9 @@ class SquareChecker:
         self.states, self.solver, self.footprints = states, solver, footprints
         self.terms = states.terms
         self.asker = Asker(states.terms, solver)
-        self.control_cells = {name: keep.target for name, keep in states.owned.items()
-                              if keep.how == "control" and isinstance(keep.target, core.Cell)}
+        self.control_cells = {
+            name: keep.target for name, keep in states.owned.items() if keep.how == "control" and isinstance(keep.target, core.Cell)
+        }
 
     def flows(self, footprint: Footprint) -> bool:
         """Touches only what is the guest's own: both runs are the same run."""
@@ -107,8 +108,9 @@ class SquareChecker:
         if fix is None:
             return question
         more = question.more
-        return replace(question, asserted=[fix(term) for term in question.asserted],
-                       more=None if more is None else lambda: self.fixed(more(), fix))
+        return replace(
+            question, asserted=[fix(term) for term in question.asserted], more=None if more is None else lambda: self.fixed(more(), fix)
+        )
 
     def search(self, questions: list[Question]) -> tuple[dict[str, int], int, str]:
         """(controls, rounds, reason). Questions that no choice of controls can save are left out of the search."""

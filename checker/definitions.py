@@ -74,8 +74,9 @@ class Definitions:
         assert step.completes is not None
         return step.completes
 
-    def question(self, name: str, restricted: bool, conditions: list[Term], *runs: tuple[str, Step],
-                 varied: frozenset[str] = frozenset()) -> Question:
+    def question(
+        self, name: str, restricted: bool, conditions: list[Term], *runs: tuple[str, Step], varied: frozenset[str] = frozenset()
+    ) -> Question:
         return Question(name, conditions, runs, self.fields, restricted, varied)
 
     # ---- section 3: privileged -----------------------------------------------------------------------
@@ -124,10 +125,15 @@ class Definitions:
         one = self.step(first, two)
         memory_trap = one.trapped(t, {"memory"})
         conditions = [
-            self.goes_on(two), t.negate(memory_trap), mode if user else t.negate(mode),
-            *self.sound(second, two), states.legal(first),
+            self.goes_on(two),
+            t.negate(memory_trap),
+            mode if user else t.negate(mode),
+            *self.sound(second, two),
+            states.legal(first),
         ]
-        made = self.question(kind if user else f"{kind}, in supervisor mode", restricted, conditions, ("virtual", one), ("real", two), varied=varied)
+        made = self.question(
+            kind if user else f"{kind}, in supervisor mode", restricted, conditions, ("virtual", one), ("real", two), varied=varied
+        )
         return self.compare(made, one, two, lambda storage: self.differ(one, two, varied, storage))
 
     def compare(self, question: Question, one: Step, two: Step, different: Callable[[bool], Term]) -> Question:
@@ -209,7 +215,9 @@ class Definitions:
         v = self.step(virtual)
         r = self.step(real, v)
         conditions = [
-            *self.sound(virtual, v), states.legal(real), states.assumed(virtual),
+            *self.sound(virtual, v),
+            states.legal(real),
+            states.assumed(virtual),
             t.negate(r.trapped(t, states.monitor.traps)),
         ]
         if is_delivery(self.form):  # a delivery that leaves the guest's mode has reached the monitor

@@ -25,7 +25,9 @@ def expectations(isa: core.Isa, forms: list[core.Form], made: report.Report) -> 
         declared = isa.monitors[monitor.name].expects
         if declared:
             words = declared[-1]
-            out.append(report.Expectation(text=f"{monitor.name}: expect {' '.join(words)}", met=monitor.verdict == words[0], found=monitor.verdict))
+            out.append(
+                report.Expectation(text=f"{monitor.name}: expect {' '.join(words)}", met=monitor.verdict == words[0], found=monitor.verdict)
+            )
     out += of_forms(forms, made)
     return out
 
@@ -40,7 +42,11 @@ def of_forms(forms: list[core.Form], made: report.Report) -> list[report.Expecta
         found = rows.get((form.instruction, form.template), [])
         for words in form.expects[-1:]:
             met = any(_meets(row, words) for row in found) if words[0] == "critical" else all(_meets(row, words) for row in found)
-            out.append(report.Expectation(text=f"{form.instruction} ({form.template}): expect {' '.join(words)}", met=met, found="; ".join(map(_said, found))))
+            out.append(
+                report.Expectation(
+                    text=f"{form.instruction} ({form.template}): expect {' '.join(words)}", met=met, found="; ".join(map(_said, found))
+                )
+            )
     return out
 
 
@@ -58,5 +64,7 @@ def _meets(row: report.Form, words: tuple[str, ...]) -> bool:
 
 
 def _said(row: report.Form) -> str:
+    if row.critical is None:
+        return "undecided"
     parts = [*(["critical"] if row.critical else []), *(["privileged"] if row.privileged == "proved" else []), *row.sensitive]
     return " ".join(parts) or "innocuous"

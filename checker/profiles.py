@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from checker.controls import SquareChecker, Squares
@@ -11,9 +12,11 @@ from checker.footprint import Footprints
 from checker.obligations import Asker
 from checker.solve import Solver
 from checker.states import States
-from checker.symbolic import Start
+from checker.symbolic import Start, Step
 from checker.terms import Term, Terms
 from isa_specs import core
+
+Ask = Callable[[list[str]], Question]
 
 
 @dataclass
@@ -36,8 +39,9 @@ class Profile:
         """The squares, with every component hardware does not really swap counted as the host's."""
         self.monitor = self.honest(self.monitor)
         states = States(self.terms, self.isa, self.monitor, {})
-        deliveries = [delivery_form(trap) for trap in self.isa.traps.values()
-                      if trap.delivery is not None and trap.kind not in self.monitor.traps]
+        deliveries = [
+            delivery_form(trap) for trap in self.isa.traps.values() if trap.delivery is not None and trap.kind not in self.monitor.traps
+        ]
         found = SquareChecker(states, self.solver, self.footprints).check([*forms, *deliveries])
         found.states = States(self.terms, self.isa, self.monitor, found.controls)
         return found
@@ -67,7 +71,7 @@ class Profile:
     def holds(self, asker: Asker, question: Question) -> bool:
         return asker.ask(question).verdict == "unsat"
 
-    def entries(self, states: States):  # type: ignore[no-untyped-def]
+    def entries(self, states: States) -> Iterator[tuple[str, Ask]]:
         """(instruction, question) for every instruction that takes the machine into the guest's mode."""
         modes = states.classes["mode"]
         for form in self.isa.forms:
@@ -78,17 +82,21 @@ class Profile:
             step = define.step(start)
             enters = self.terms.both(self.terms.negate(states.inside(start)), states.inside(Start(step.after)))
 
-            def ask(names: list[str], define: Definitions = define, start: Start = start, step=step, enters: Term = enters) -> Question:  # type: ignore[no-untyped-def]
+            def ask(
+                names: list[str], define: Definitions = define, start: Start = start, step: Step = step, enters: Term = enters
+            ) -> Question:
                 wrong = []
                 for name in names:
                     saved = states.monitor.keeps[name].saved_in
                     assert saved is not None
                     wrong.append(self.terms.negate(self.terms.same(step.after(name), start[saved.name])))
-                return define.question("entry", False, [*define.sound(start, step), define.completes(step), enters, self.terms.any(wrong)], ("state", step))
+                return define.question(
+                    "entry", False, [*define.sound(start, step), define.completes(step), enters, self.terms.any(wrong)], ("state", step)
+                )
 
             yield form.instruction, ask
 
-    def exits(self, states: States):  # type: ignore[no-untyped-def]
+    def exits(self, states: States) -> Iterator[tuple[str, Ask]]:
         """(trap, question) for every delivery that takes the machine out of the guest's mode."""
         for trap in self.isa.traps.values():
             if trap.kind != "exit" or trap.delivery is None:
@@ -99,12 +107,16 @@ class Profile:
             step = define.step(start)
             leaves = self.terms.both(states.inside(start), self.terms.negate(states.inside(Start(step.after))))
 
-            def ask(names: list[str], define: Definitions = define, start: Start = start, step=step, leaves: Term = leaves) -> Question:  # type: ignore[no-untyped-def]
+            def ask(
+                names: list[str], define: Definitions = define, start: Start = start, step: Step = step, leaves: Term = leaves
+            ) -> Question:
                 wrong = []
                 for name in names:
                     saved = states.monitor.keeps[name].saved_in
                     assert saved is not None
                     wrong.append(self.terms.negate(self.terms.same(step.after(saved.name), start[name])))
-                return define.question("exit", False, [states.legal(start), define.completes(step), leaves, self.terms.any(wrong)], ("state", step))
+                return define.question(
+                    "exit", False, [states.legal(start), define.completes(step), leaves, self.terms.any(wrong)], ("state", step)
+                )
 
             yield f"delivery of {trap.name}", ask

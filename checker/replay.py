@@ -96,7 +96,11 @@ class Replayer:
         for space in self.fetched:
             assert space.translation is not None
             here = start[self.isa.counter.name]
-            address = t.extend(here, space.address_width, False) if here.width < space.address_width else t.extract(here, space.address_width - 1, 0)
+            address = (
+                t.extend(here, space.address_width, False)
+                if here.width < space.address_width
+                else t.extract(here, space.address_width - 1, 0)
+            )
             step, _ = self.states.symbolic.call(space.translation, start, (address, t.const(2, 2)), {})
             out.append(t.negate(step.trapped(t)))
         return out
@@ -144,8 +148,13 @@ class Replayer:
     def lay_out(self, state: State, start: Start, model: Model) -> None:
         """Put the cells of views where the machine finds them."""
         held: dict[Place, int] = {}
-        waiting = [(space, address, value) for name, space in self.isa.spaces.items() if not space.physical and space.view is space
-                   for (memory, address), value in sorted(model.cells.items()) if memory == start[name].data]
+        waiting = [
+            (space, address, value)
+            for name, space in self.isa.spaces.items()
+            if not space.physical and space.view is space
+            for (memory, address), value in sorted(model.cells.items())
+            if memory == start[name].data
+        ]
         while waiting:
             later = []
             for space, address, value in waiting:
@@ -266,7 +275,9 @@ class Replayer:
         a, b = v.result.outcome, r.result.outcome
         if isinstance(b, Trapped) and b.kind in self.states.monitor.traps:
             return False, [], "trap"
-        if isinstance(a, Trapped) != isinstance(b, Trapped) or (isinstance(a, Trapped) and isinstance(b, Trapped) and (a.trap, a.args) != (b.trap, b.args)):
+        if isinstance(a, Trapped) != isinstance(b, Trapped) or (
+            isinstance(a, Trapped) and isinstance(b, Trapped) and (a.trap, a.args) != (b.trap, b.args)
+        ):
             return True, [("outcome", said(a), said(b))], "trap"
         record, host, effect = [], [], []
         for place, left, right in self.compared(v, r):

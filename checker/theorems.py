@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 from checker import model as report
 from checker.classify import Classified, Judgement, Truth
-
 from checker.replay import hex_
 from checker.translations import Lemma
 
 Pick = Callable[[Classified], Judgement]
 
 
-def theorems(classified: list[Classified], lemmas: list[Lemma], imprecise: list[str], timed: list[str],
-             controls: dict[str, int]) -> dict[str, report.Theorem]:
+def theorems(
+    classified: list[Classified], lemmas: list[Lemma], imprecise: list[str], timed: list[str], controls: dict[str, int]
+) -> dict[str, report.Theorem]:
     """The three theorems, over all legal states and under the profile's controls.
 
     ``lemmas`` are on the memory system, ``imprecise`` names instructions whose traps leave effects, ``timed`` those
@@ -42,12 +42,18 @@ def theorems(classified: list[Classified], lemmas: list[Lemma], imprecise: list[
     for name, theorem in (("T1", one), ("T2", two), ("T3", three)):
         verdict, because = theorem(unrestricted)
         under, reasons = theorem(restricted)
-        out[name] = report.Theorem(verdict=verdict, because=because, exceptions=observing if name == "T2" else [],
-                                   under_controls=report.UnderControls(verdict=under, controls=shown, because=reasons))
+        out[name] = report.Theorem(
+            verdict=verdict,
+            because=because,
+            exceptions=observing if name == "T2" else [],
+            under_controls=report.UnderControls(verdict=under, controls=shown, because=reasons),
+        )
     return out
 
 
-def decide(classified: list[Classified], critical: Callable[[Classified], Truth], lemmas: list[Lemma], imprecise: list[str]) -> tuple[report.Verdict, list[str]]:
+def decide(
+    classified: list[Classified], critical: Callable[[Classified], Truth], lemmas: list[Lemma], imprecise: list[str]
+) -> tuple[report.Verdict, list[str]]:
     """Refuted if anything is critical, unknown if anything may be, else proved."""
     because, undecided = named(classified, critical)
     memory = [lemma for lemma in lemmas if lemma.matters]

@@ -60,9 +60,16 @@ class Translations:
         step, result, args = self.run(function, start)
         address = args[0]
         wrong = t.either(step.trapped(t), t.negate(t.eq(result, address)) if result.width == address.width else t.true)
-        question = Question("identity", [self.states.symbolic.expr(condition, start), self.states.legal(start), wrong], (("state", step),), {}, False)
-        return self.lemma(f"{function.name} is the identity where declared", question, function, False,
-                          f"{function.name} traps or moves an address in a state for which it is declared the identity")
+        question = Question(
+            "identity", [self.states.symbolic.expr(condition, start), self.states.legal(start), wrong], (("state", step),), {}, False
+        )
+        return self.lemma(
+            f"{function.name} is the identity where declared",
+            question,
+            function,
+            False,
+            f"{function.name} traps or moves an address in a state for which it is declared the identity",
+        )
 
     def one_place(self, function: core.Function) -> Lemma:
         """Two states that differ only in mode: where neither faults, an address lands in one place."""
@@ -74,11 +81,22 @@ class Translations:
         first, second = states.pair(states.classes["mode"], restricted=True)
         one, left, _ = self.run(function, first)
         two, right, _ = self.run(function, second)
-        conditions = [states.legal(first), states.legal(second), t.negate(one.trapped(t)), t.negate(two.trapped(t)), t.negate(t.eq(left, right))]
+        conditions = [
+            states.legal(first),
+            states.legal(second),
+            t.negate(one.trapped(t)),
+            t.negate(two.trapped(t)),
+            t.negate(t.eq(left, right)),
+        ]
         question = Question("one place", conditions, (("virtual", one), ("real", two)), {}, True)
-        return self.lemma(title, question, function, True,
-                          f"in another mode {function.name} sends the same address elsewhere: every load, store and fetch of a guest kernel "
-                          "that runs in user mode goes astray, whatever the instruction")
+        return self.lemma(
+            title,
+            question,
+            function,
+            True,
+            f"in another mode {function.name} sends the same address elsewhere: every load, store and fetch of a guest kernel "
+            "that runs in user mode goes astray, whatever the instruction",
+        )
 
     def lemma(self, title: str, question: Question, function: core.Function, matters: bool, reason: str) -> Lemma:
         asked = self.asker.ask(question)

@@ -15,6 +15,7 @@ from isa_specs import core
 from machine.outcomes import Trapped
 
 COLUMNS = {"square": ("virtual machine", "real machine"), "single": ("before", "after")}
+SENSITIVITIES = ("control", "location", "mode", "resource")
 MAX_ROWS = 14
 # Where the code lies (0: wherever the model has it), and whether translation is the identity.
 ATTEMPTS = ((0x2000, True), (0x3500, True), (0, True), (0x2000, False))
@@ -43,11 +44,13 @@ class Witnesses:
         for placed, identity in ATTEMPTS:
             pending = self.asker.ask(self.convenient(question, placed, identity), model=True)
             if pending.verdict != "sat":
-                problem = problem or ("no witness that can be laid out on the machine" if pending.verdict == "unsat" else pending.answer.reason)
+                problem = problem or (
+                    "no witness that can be laid out on the machine" if pending.verdict == "unsat" else pending.answer.reason
+                )
                 continue
             asserted = [term for term in pending.question.asserted if not term.is_const]
             raw = pending.model()
-            for candidate in ((minimise(raw, asserted, self.twin), raw) if simplify else (raw,)):
+            for candidate in (minimise(raw, asserted, self.twin), raw) if simplify else (raw,):
                 try:
                     replayed = self.replayer.replay(pending.question, form, candidate)
                 except NotReplayable as error:
@@ -61,14 +64,17 @@ class Witnesses:
     def convenient(self, question: Question, placed: int, identity: bool) -> Question:
         """The question narrowed to states that can be laid out on the machine."""
         more = question.more
-        return replace(question, asserted=[*question.asserted, *self.replayer.conveniences(question, placed=placed, identity=identity)],
-                       more=None if more is None else lambda: self.convenient(more(), placed, identity))
+        return replace(
+            question,
+            asserted=[*question.asserted, *self.replayer.conveniences(question, placed=placed, identity=identity)],
+            more=None if more is None else lambda: self.convenient(more(), placed, identity),
+        )
 
     def twin(self, name: str) -> str | None:
         """The variable of the other state for the same component."""
         for prefix in ("v.", "host."):
             if name.startswith(prefix):
-                return "s." + name[len(prefix):]
+                return "s." + name[len(prefix) :]
         return None
 
     def unconfirmed(self, form: core.Form, region: str, why: str) -> Shown:
@@ -76,11 +82,16 @@ class Witnesses:
 
     def disputed(self, form: core.Form, region: str, replayed: Replayed) -> Shown:
         outcomes = "; ".join(f"{name}: {run.result.outcome}" for name, run in replayed.runs)
-        return Shown(report.Witness(form=form.template, region=region, reason="", disputed=f"on the machine {replayed.text} gives {outcomes}"), "effect")
+        return Shown(
+            report.Witness(form=form.template, region=region, reason="", disputed=f"on the machine {replayed.text} gives {outcomes}"),
+            "effect",
+        )
 
     # ---- the table ------------------------------------------------------------------------------
 
-    def witness(self, question: Question, form: core.Form, region: str, model: Model, replayed: Replayed, asserted: list[Term]) -> report.Witness:
+    def witness(
+        self, question: Question, form: core.Form, region: str, model: Model, replayed: Replayed, asserted: list[Term]
+    ) -> report.Witness:
         runs = replayed.runs
         single = len(runs) == 1
         rows = self.before_rows(question, model, replayed, asserted)
@@ -93,18 +104,30 @@ class Witnesses:
         command = f"vcheck {self.isa_argument} --instruction {form.instruction}"
         if question.name == "square" and self.states.monitor.name != next(iter(self.isa.monitors)):
             command += f" --monitor {self.states.monitor.name}"
-        return report.Witness(form=form.template, region=region, reason=self.reason(question, form, replayed), columns=columns,
-                              rows=rows, program=program, command=command, replayed=True)
+        return report.Witness(
+            form=form.template,
+            region=region,
+            kind=self.kind(question) if self.kind(question) in SENSITIVITIES else "",  # type: ignore[arg-type]
+            reason=self.reason(question, form, replayed),
+            columns=columns,
+            rows=rows,
+            program=program,
+            command=command,
+            replayed=True,
+        )
+
+    def kind(self, question: Question) -> str:
+        """The class a question is about, whatever mode it is asked for."""
+        return question.name.split(" ")[0].rstrip(",")
 
     def columns(self, question: Question) -> tuple[str, str]:
-        kind = question.name.split(" ")[0].rstrip(",")
         return {
             "mode": ("virtual machine: another mode", "real machine: user mode"),
             "location": ("relocation as the guest set it", "relocation as the monitor set it"),
             "resource": ("resources as the guest set them", "resources as the monitor set them"),
             "time": ("at one time", "at another"),
             "identity": ("on one machine", "on another"),
-        }.get(kind, ("first state", "second state"))
+        }.get(self.kind(question), ("first state", "second state"))
 
     def before_rows(self, question: Question, model: Model, replayed: Replayed, asserted: list[Term]) -> list[report.Row]:
         """What the runs start from: where the states differ, and what the instruction looked at."""
@@ -123,12 +146,12 @@ class Witnesses:
             for i in range(array.length):
                 if (name, i) in first.recorder.read or (name, i) in last.recorder.read:
                     read[f"{name}[{i}]"] = hex_(first.before.arrays[name][i]), hex_(last.before.arrays[name][i])
-        rows = [report.Row(component=n, left=a, right=b) for n, (a, b) in differing.items()]
+        rows = [report.Row(component=name, left=left, right=right) for name, (left, right) in differing.items()]
         rows += self.storage_rows(replayed)
-        for name, (a, b) in read.items():
+        for name, (left, right) in read.items():
             if name.split("[")[0] in self.isa.cells and self.irrelevant(name, model, evaluator):
-                a = b = report.ANY
-            rows.append(report.Row(component=name, left=a, right=b))
+                left = right = report.ANY
+            rows.append(report.Row(component=name, left=left, right=right))
         important = [row for row in rows if row.left != report.ANY]
         return important[:MAX_ROWS] if len(rows) > MAX_ROWS else rows
 
@@ -157,14 +180,13 @@ class Witnesses:
                 cells[view] = first.before.get(there), last.before.get(here)
         rows: list[report.Row] = []
         group: list[tuple[str, int]] = []
-        for view in [*sorted(cells), None]:
-            adjacent = bool(group) and view is not None and view[0] == group[-1][0] and view[1] == group[-1][1] + 1 and len(group) < 8
+        for view in sorted(cells):
+            adjacent = bool(group) and view == (group[-1][0], group[-1][1] + 1) and len(group) < 8
             if group and not adjacent:
                 rows.append(self.storage_row(group, cells))
                 group = []
-            if view is not None:
-                group.append(view)
-        return rows
+            group.append(view)
+        return [*rows, self.storage_row(group, cells)] if group else rows
 
     def storage_row(self, group: list[tuple[str, int]], cells: dict[tuple[str, int], tuple[int, int]]) -> report.Row:
         order = "little" if self.isa.little else "big"
@@ -188,12 +210,19 @@ class Witnesses:
             where = "in user mode" if "user" in kind else "in supervisor mode"
             return f"{name} changes {what} {where} without a trap, so the monitor that owns {what} does not learn of it"
         if isinstance(trap, Trapped):
-            first = {"mode": "in the virtual machine's own mode", "resource": "with the guest's own settings", "location": "with the guest's own relocation"}
-            return f"{first.get(kind.split(' ')[0].rstrip(','), 'in the first state')} {name} raises {trap.trap.name}; in user mode under the monitor it completes"
+            first = {
+                "mode": "in the virtual machine's own mode",
+                "resource": "with the guest's own settings",
+                "location": "with the guest's own relocation",
+            }.get(self.kind(question), "in the first state")
+            return f"{first} {name} raises {trap.trap.name}; in user mode under the monitor it completes"
         cause = {
-            "mode": "the mode it runs in", "location": "where the guest lies in storage", "resource": "a resource that belongs to the monitor",
-            "time": "the time", "identity": "which machine it runs on",
-        }.get(kind.split(" ")[0].rstrip(","), "the state")
+            "mode": "the mode it runs in",
+            "location": "where the guest lies in storage",
+            "resource": "a resource that belongs to the monitor",
+            "time": "the time",
+            "identity": "which machine it runs on",
+        }.get(self.kind(question), "the state")
         return f"{name} completes without a trap, and {what} afterwards depends on {cause}"
 
     def square_reason(self, name: str, what: str, replayed: Replayed) -> str:
