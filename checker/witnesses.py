@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from checker import model as report
 from checker.definitions import Question
+from checker.footprint import Footprints
 from checker.models import Evaluator, Model, minimise
 from checker.obligations import Asker
 from checker.replay import NotReplayable, Replayed, Replayer, hex_
@@ -36,6 +37,7 @@ class Witnesses:
         self.states, self.asker, self.isa = states, asker, states.isa
         self.replayer = Replayer(states)
         self.isa_argument = isa_argument
+        self.footprints = Footprints(self.isa)
 
     def find(self, question: Question, form: core.Form, region: str, *, simplify: bool = True) -> Shown:
         """The witness, replayed if at all possible; ``note`` or ``disputed`` say what went wrong otherwise."""
@@ -132,6 +134,7 @@ class Witnesses:
     def before_rows(self, question: Question, model: Model, replayed: Replayed, asserted: list[Term]) -> list[report.Row]:
         """What the runs start from: where the states differ, and what the instruction looked at."""
         evaluator = Evaluator(asserted)
+        relevant = self.footprints.form(replayed.form).reads  # not what only a translation or the fetch looked at
         first, last = replayed.runs[0][1], replayed.runs[-1][1]
         read: dict[str, tuple[str, str]] = {}
         differing: dict[str, tuple[str, str]] = {}
@@ -140,7 +143,7 @@ class Witnesses:
             looked = (name, 0) in first.recorder.read or (name, 0) in last.recorder.read
             if a != b and (looked or name in self.states.classes["mode"]):
                 differing[name] = hex_(a), hex_(b)
-            elif looked and name != self.isa.counter.name:
+            elif looked and name in relevant and name != self.isa.counter.name:
                 read[name] = hex_(a), hex_(b)
         for name, array in self.isa.arrays.items():
             for i in range(array.length):
