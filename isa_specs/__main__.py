@@ -5,15 +5,21 @@ import sys
 from isa_specs.diagnostics import SpecError, render
 from isa_specs.load import load
 
-status = 0
-for name in sys.argv[1:]:
-    try:
-        isa = load(name)
-        print(f"{name}: {len(isa.instructions())} instructions in {len(isa.forms)} forms, {len(isa.functions)} function instances")
-    except SpecError as error:
-        status = 2
-        sources = getattr(error, "sources", {})
-        for diagnostic in error.diagnostics:
+
+def main(names: list[str]) -> int:
+    status = 0
+    for name in names:
+        try:
+            isa = load(name)
+            sources, diagnostics = isa.sources, isa.warnings
+            print(f"{name}: {len(isa.instructions())} instructions in {len(isa.forms)} forms, {len(isa.functions)} function instances")
+        except SpecError as error:
+            status = 2
+            sources, diagnostics = getattr(error, "sources", {}), list(error.diagnostics)
+            print(f"{name}: {len(diagnostics)} mistakes")
+        for diagnostic in diagnostics:
             print(render(diagnostic, sources.get(diagnostic.span.file)))
-        print(f"{name}: {len(error.diagnostics)} mistakes")
-sys.exit(status)
+    return status
+
+
+sys.exit(main(sys.argv[1:]))

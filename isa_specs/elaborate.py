@@ -195,7 +195,7 @@ class Elaborator(Declarations):
             check_conditions(isa, self.where_places, self.context_places, self.errors)
         if not self.errors:
             check_encodings(isa, self.errors)
-        isa.warnings += late_guards(isa)
+            isa.warnings += late_guards(isa)
 
 
 def register(group: GroupComponent) -> core.Register:

@@ -205,12 +205,12 @@ class Decoder:
         return pattern, self.layout.solve(pattern.mask, pattern.value, (*pattern.axioms, *pattern.conditions), rng)
 
     def unsatisfiable(self, form: Form) -> str:
-        """Why no bytes can ever be ``form``, or an empty string."""
+        """Why no bytes can ever be ``form``, or an empty string where that is not so or not certain."""
         if isinstance(form.encoding, ByteEncoding) and self._prefix_bytes:
             head = form.encoding.elements[0]
             if isinstance(head, OpcodeByte) and all(head.value | n in self._prefix_bytes for n in range(8 if head.field else 1)):
                 return f"its first byte {head.value:02X} is a prefix"
-        return "its condition never holds" if self._word(form)[1] is None else ""
+        return "its condition never holds" if self._word(form)[1] is None and self.layout.certain else ""
 
     def example(self, form: Form) -> bytes:
         """Bytes that match ``form`` (in some context). Raises :class:`EncodeError` when there are none."""

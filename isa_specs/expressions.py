@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from isa_specs import core
 from isa_specs.diagnostics import Mistake, Span
-from isa_specs.places import MAX_LEVELS, Places
+from isa_specs.places import Places
 from isa_specs.reader import Node, Word
 from isa_specs.scope import MAX_WIDTH, ArrayComponent, Binding, Body, Cascade, File, GroupComponent, Layout, Poison
 from isa_specs.values import (
@@ -130,9 +130,7 @@ class Expressions(Places):
 
     def infer(self, node: Node, body: Body, want: int | None) -> Result:
         self.spend(1, node.span)
-        if self.levels == MAX_LEVELS:
-            raise Mistake("SP004", f"expressions, blocks and calls nested deeper than {MAX_LEVELS}", node.span)
-        self.levels += 1
+        self.descend(node)
         try:
             result: Result = getattr(self, f"x_{node.kind}")(node, body, want)
         finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from isa_specs import core
 from isa_specs.calls import BUILTINS
-from isa_specs.diagnostics import Diagnostic, Mistake, Span
+from isa_specs.diagnostics import Diagnostic, Enough, Mistake, Span
 from isa_specs.reader import Node, Word
 from isa_specs.scope import Binding, Body, Cascade, Definition
 from isa_specs.statements import Statements, ends
@@ -142,7 +142,8 @@ class Functions(Statements):
         if key in self.instances:
             return self.instances[key]
         if len(self.instances) >= MAX_INSTANCES:
-            raise Mistake("SP307", f"more than {MAX_INSTANCES} instances of functions", node.span)
+            self.errors.append(Diagnostic("SP307", f"more than {MAX_INSTANCES} instances of functions", node.span))
+            raise Enough
         instance = self.instances[key] = Instance()
         try:
             instance.function = self.build(definition, part, constants, instance)

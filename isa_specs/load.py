@@ -68,7 +68,7 @@ def read_text(path: Path, shown: str) -> str:
     if len(data) > MAX_BYTES:
         raise SpecError([too_large(shown)])
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SpecError([Diagnostic("SP011", f"{shown} is not UTF-8 text (byte {error.start})", Span(shown, 0, 0, 0, 0))]) from None
     check_text(text, shown)
@@ -86,7 +86,7 @@ def check_text(text: str, shown: str) -> None:
 
 
 def too_large(shown: str) -> Diagnostic:
-    return Diagnostic("SP011", f"{shown} is larger than {MAX_BYTES // 1_000_000} MB", Span(shown, 0, 0, 0, 0))
+    return Diagnostic("SP011", f"{shown} is larger than {MAX_BYTES // 1000} kB", Span(shown, 0, 0, 0, 0))
 
 
 def load(name: str | Path) -> core.Isa:

@@ -105,11 +105,14 @@ class Monitors(StateDeclarations):
 
     def check_monitor(self, monitor: core.Monitor) -> None:
         """Every component that is not plain data must be covered."""
-        missing = [c.name for c in self.isa.components()
-                   if c.role.name not in ("data", "counter") and c.name not in monitor.keeps]
+        self.spend(len(self.isa.cells), monitor.span)
+        missing = [c for c in self.isa.components() if c.role.name not in ("data", "counter") and c.name not in monitor.keeps]
         if missing:
-            shown = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
-            self.errors.append(Diagnostic("SP400", f"monitor '{monitor.name}' does not say what becomes of {shown}", monitor.span,
+            shown = ", ".join(c.name for c in missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
+            # What an extension adds is missing there, not in the monitor of its base.
+            added = all(c.span.file != monitor.span.file for c in missing)
+            self.errors.append(Diagnostic("SP400", f"monitor '{monitor.name}' does not say what becomes of {shown}",
+                                          missing[0].span if added else monitor.span,
                                           "add a line for each: guest, host, pinned, control or a map"))
 
 

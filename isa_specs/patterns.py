@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from isa_specs.core import MODRM_FIELDS, Const, Expr, FixedEncoding, Form, Immediate, Isa, OpcodeByte, Read
+from isa_specs.core import MODRM_FIELDS, Apply, Const, Expr, Field, FixedEncoding, Form, Immediate, Isa, OpcodeByte, Read
 from isa_specs.elements import MAX_LENGTH, displacement_bytes, has_sib
 from isa_specs.evaluate import Environment, Evaluator, NotPure, compiled, conjuncts, expressions, field_names
 from isa_specs.ops import to_signed
 
 # Both in evaluations of parts of conditions:
-SEARCH_LIMIT = 1 << 20  # of one exhaustive search
-WORK_LIMIT = 1 << 23  # of all searches that compare the forms of one description
+SEARCH_LIMIT = 1 << 18  # of one exhaustive search
+WORK_LIMIT = 1 << 21  # of all searches that compare the forms of one description
 _WIDE = 12  # fields of more bits than this are tried with representative values only
 _BYTES = 8 * (MAX_LENGTH + 1)
 _SIB = ("scale", "index", "base")
@@ -42,19 +42,21 @@ class Place(NamedTuple):
 class Condition:
     """``test`` on the fields at ``places`` must give ``result``.
 
-    ``constants`` are the numbers it compares with, ``size`` is what a test costs."""
+    ``constants`` are the numbers it compares with, ``size`` is what a test costs. ``exact`` when it does no more to wide
+    fields than to compare them with constants, so that values near these stand for all others."""
 
     test: Callable[[Environment], int]
     places: tuple[tuple[str, Place], ...]
     constants: frozenset[int] = frozenset()
     result: bool = True
     size: int = 1
+    exact: bool = True
 
     def holds(self, word: int) -> bool:
         return bool(self.test({name: place.of(word) for name, place in self.places})) is self.result
 
     def negated(self) -> Condition:
-        return Condition(self.test, self.places, self.constants, not self.result, self.size)
+        return Condition(self.test, self.places, self.constants, not self.result, self.size, self.exact)
 
 
 @dataclass(eq=False, slots=True)
@@ -86,6 +88,8 @@ class Layout:
     def __init__(self, isa: Isa):
         self.isa = isa
         self.work = 0
+        self.certain = True
+        self.patterns: dict[Form, Pattern] = {}
         self.side: dict[str, Place] = {}
         self.domains: dict[Place, tuple[int, ...]] = {}
         end = 0
@@ -107,6 +111,11 @@ class Layout:
 
     def pattern(self, form: Form) -> Pattern:
         """The words of ``form``."""
+        if form not in self.patterns:
+            self.patterns[form] = self._pattern(form)
+        return self.patterns[form]
+
+    def _pattern(self, form: Form) -> Pattern:
         places = dict(self.side)
         out = Pattern(form, 0)
 
@@ -161,7 +170,7 @@ class Layout:
         parts = list(expressions(expr))
         constants = frozenset(e.value for e in parts if isinstance(e, Const))
         named = tuple((name, places[name]) for name in sorted(field_names(expr)))
-        return Condition(compiled(expr), named, constants, size=len(parts))
+        return Condition(compiled(expr), named, constants, size=len(parts), exact=_exact(parts))
 
     def _axioms(self, mentioned: set[str], places: Mapping[str, Place]) -> Iterator[Condition]:
         for name in sorted(mentioned & self.pure_contexts.keys()):
@@ -177,7 +186,7 @@ class Layout:
                 if name in mentioned:
                     yield Condition(lambda env, name=name: int(env["has_sib"] or not env[name]), (sib, (name, places[name])))  # type: ignore[misc]
             if "disp" in mentioned:
-                yield Condition(_disp_fits, (*addressing, ("base", places["base"]), ("disp", places["disp"])))
+                yield Condition(_disp_fits, (*addressing, ("base", places["base"]), ("disp", places["disp"])), exact=False)
 
     # ---- search -----------------------------------------------------------------------------------------
 
@@ -185,8 +194,8 @@ class Layout:
         """A word whose bits ``mask`` are those of ``value`` and for which all conditions hold, or None.
 
         Exhaustive over fields of up to 12 bits, within SEARCH_LIMIT; wider fields take representative values (the
-        constants they are compared with, neighbours, corners), and beyond the limit words are drawn at random. So
-        None is certain only where conditions look at small fields, as those of all real instruction sets do."""
+        constants they are compared with, neighbours, corners), and beyond the limit words are drawn at random.
+        Afterwards ``certain`` tells whether None means that there is none; for all real instruction sets it does."""
         conditions = sorted(conditions, key=lambda c: sum(place.width for _, place in c.places))
         places = list(dict.fromkeys(place for c in conditions for _, place in c.places))
         rank = {place: i for i, place in enumerate(places)}
@@ -217,6 +226,7 @@ class Layout:
             return None
 
         found = extend(0, mask, value)
+        self.certain = budget >= 0 and all(condition.exact for condition in conditions)
         self.work += SEARCH_LIMIT - budget
         if found is None and budget < 0:
             return self._sample(mask, value, conditions, places, constants)
@@ -244,12 +254,21 @@ class Layout:
             if not (candidate ^ bits) & known:
                 yield candidate
 
+    def _draw(self, place: Place, mask: int, value: int, constants: Iterable[int], rng: random.Random) -> int:
+        if place.width <= _WIDE and place not in self.domains:
+            return rng.getrandbits(place.width) & ~place.of(mask) | place.of(value)
+        values = list(self._candidates(place, mask, value, constants, None))
+        return rng.choice(values) if values else place.of(value)
+
     def _sample(self, mask: int, value: int, conditions: Iterable[Condition], places: list[Place], constants: Iterable[int]) -> int | None:
         draw = random.Random(0)
+        conditions = list(conditions)
+        price = sum(16 for _ in places) + sum(condition.size for condition in conditions)
         for _ in range(1024):
+            self.work += price
             known, word = mask, value
             for place in places:
-                word |= next(self._candidates(place, known, word, constants, draw)) << place.shift
+                word |= self._draw(place, known, word, constants, draw) << place.shift
                 known |= place.mask
             if all(condition.holds(word) for condition in conditions):
                 return word
@@ -271,6 +290,14 @@ class Layout:
             if self.solve(first.mask | bit, first.value | (bit & ~second.value), given) is not None:
                 return False
         return all(self.solve(first.mask, first.value, (*given, c.negated())) is None for c in second.conditions)
+
+
+def _exact(parts: list[Expr]) -> bool:
+    """Whether fields too wide to try all values of are only compared with constants."""
+    wide = sum(isinstance(e, Field) and e.width > _WIDE for e in parts)
+    compared = sum(isinstance(e, Apply) and e.op.result == "bit" and {type(arg) for arg in e.args} == {Field, Const}
+                   and e.args[0].width > _WIDE for e in parts)
+    return wide == compared
 
 
 def _bits(word: int) -> Iterator[int]:

@@ -37,6 +37,13 @@ class Places:
                                           "families, variants and instances of functions multiply"))
             raise Enough
 
+    def descend(self, node: Node) -> None:
+        """Go one level down; the caller goes up again. The language is read recursively, so there is a limit."""
+        self.levels += 1
+        if self.levels > MAX_LEVELS:
+            self.errors.append(Diagnostic("SP004", f"expressions, blocks and calls nested deeper than {MAX_LEVELS}", node.span))
+            raise Enough
+
     def guarded(self, action: Callable[[], None], node: Node | None) -> None:
         """Read ``node``; a mistake is noted, and what would have been declared there is not called unknown later."""
         try:

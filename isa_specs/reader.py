@@ -10,49 +10,21 @@ import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from lark import Lark, Token, Tree
+from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.indenter import DedentError, Indenter
 
 from isa_specs.diagnostics import Diagnostic, Enough, Mistakes, Span
+from isa_specs.trees import Node, TooDeep, Trees, Unparsed, Word
 
 # Far beyond any real description, and near enough that whatever is refused is refused at once.
-MAX_BYTES = 1_000_000
+MAX_BYTES = 500_000
 MAX_DECLARATION = 32_000  # characters
 MAX_BRACKETS = 100
 MAX_INDENT = 200  # columns
 MAX_DEPTH = 200  # of a tree: expressions can be deep without brackets
 _GRAMMAR = Path(__file__).with_name("spec.lark")
-
-
-class Node:
-    """A syntax tree node: ``kind`` (a grammar rule), ``children`` (nodes, tokens, None), ``span``."""
-
-    __slots__ = ("children", "kind", "span")
-
-    def __init__(self, kind: str, children: list[Any], span: Span):
-        self.kind = kind
-        self.children = children
-        self.span = span
-
-    def __repr__(self) -> str:
-        return f"Node({self.kind}, {self.children})"
-
-
-class Word(str):
-    """A token's text with its place and its terminal's name."""
-
-    __slots__ = ("span", "type")
-    span: Span
-    type: str
-
-    def __new__(cls, text: str, span: Span, type: str = "NAME") -> Word:
-        word = super().__new__(cls, text)
-        word.span = span
-        word.type = type
-        return word
 
 
 class _Layout(Indenter):
@@ -73,9 +45,13 @@ def parser() -> Lark:
         _GRAMMAR.read_text(encoding="utf-8"),
         parser="lalr",
         postlex=_Layout(),
-        propagate_positions=True,
         maybe_placeholders=True,
     )
+
+
+@functools.cache
+def trees() -> Trees:
+    return Trees(parser())
 
 
 def declarations(text: str) -> Iterator[tuple[int, str]]:
@@ -121,14 +97,24 @@ def declaration(chunk: str, file: str, offset: int) -> Node | Diagnostic:
     if problem is not None:
         return problem
     try:
-        tree = parser().parse(chunk + "\n")
+        return trees().parse(chunk + "\n", file, offset, MAX_DEPTH)
+    except TooDeep as error:
+        return Diagnostic("SP004", f"nested deeper than {MAX_DEPTH}", error.span, _NAME_A_PART)
+    except (Unparsed, UnexpectedInput, DedentError):
+        return _refusal(chunk, file, offset)
+
+
+def _refusal(chunk: str, file: str, offset: int) -> Diagnostic:
+    """Why a text does not follow the grammar: lark explains it better than a table can."""
+    try:
+        parser().parse(chunk + "\n")
     except UnexpectedInput as error:
         return _syntax_error(error, chunk, file, offset)
     except DedentError as error:
         span = Span(file, offset + 1, 1, offset + 1, 2)
         return Diagnostic("SP002", f"inconsistent indentation in this declaration ({error})", span,
                           "lines of one block start in the same column")
-    return _convert(tree.children[0], file, offset)
+    raise AssertionError("lark parses what its tables do not")
 
 
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f]")
@@ -165,35 +151,6 @@ def _unreadable(chunk: str, file: str, offset: int) -> Diagnostic | None:
 _NAME_A_PART = "name a part of the expression with 'let'"
 
 
-def _convert(tree: Any, file: str, offset: int) -> Node | Diagnostic:
-    """Copy a lark tree into nodes with absolute positions. Iterative: the tree may be too deep to recurse into."""
-    root = Node("", [], Span(file, 0, 0, 0, 0))
-    work: list[tuple[Any, list[Any], int]] = [(tree, root.children, 0)]
-    while work:
-        item, out, depth = work.pop()
-        if isinstance(item, Tree):
-            meta = item.meta
-            span = (
-                Span(file, meta.line + offset, meta.column, meta.end_line + offset, meta.end_column)
-                if not meta.empty
-                else Span(file, offset + 1, 1, offset + 1, 2)
-            )
-            node = Node(str(item.data), [], span)
-            if depth > MAX_DEPTH:
-                return Diagnostic("SP004", f"nested deeper than {MAX_DEPTH}", span, _NAME_A_PART)
-            out.append(node)
-            # Children are popped in order; each appends to node.children after its siblings.
-            work.extend((child, node.children, depth + 1) for child in reversed(item.children))
-        elif isinstance(item, Token):
-            span = Span(file, (item.line or 1) + offset, item.column or 1, (item.end_line or 1) + offset, item.end_column or 2)
-            out.append(Word(str(item), span, item.type))
-        else:
-            out.append(item)
-    first = root.children[0]
-    assert isinstance(first, Node)
-    return first
-
-
 _FRIENDLY = {
     "_NL": "the end of the line", "_INDENT": "an indented block", "_DEDENT": "the end of the block", "NAME": "a name",
     "INT": "a number", "SIZED": "a sized number", "STRING": "a string", "$END": "the end of the declaration",
@@ -222,7 +179,7 @@ def _syntax_error(error: UnexpectedInput, chunk: str, file: str, offset: int) ->
 
 def _describe(token: Token) -> str:
     if token.type in _FRIENDLY and token.type.startswith("_"):
-        return _FRIENDLY[token.type]
+        return _FRIENDLY[token.type].removeprefix("the ").removeprefix("an ")
     return f"'{str(token)[:40]}'"
 
 
@@ -231,3 +188,6 @@ def _literal(name: str) -> str:
         if terminal.name == name:
             return f"'{terminal.pattern.value}'" if terminal.pattern.type == "str" else name.lower()
     return name.lower()
+
+
+__all__ = ["Node", "Word", "declaration", "declarations", "parse", "parser"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from isa_specs import core, expectations
 from isa_specs.assignment import Assignment
 from isa_specs.diagnostics import Diagnostic, Mistake
-from isa_specs.places import MAX_LEVELS
 from isa_specs.reader import Node, Word
 from isa_specs.scope import Binding, Body, Cascade, Poison
 from isa_specs.values import Number, apply, bits, is_pure, shorten
@@ -26,9 +25,9 @@ class Statements(Assignment):
             body.names.pop()
 
     def sequence(self, nodes: list[Node], body: Body) -> list[core.Stmt]:
-        if self.levels == MAX_LEVELS:
-            raise Mistake("SP004", f"expressions, blocks and calls nested deeper than {MAX_LEVELS}", nodes[0].span)
-        self.levels += 1
+        if not nodes:
+            return []
+        self.descend(nodes[0])
         try:
             return self.statements(nodes, body)
         finally:
