@@ -28,8 +28,8 @@ def expectations(isa: core.Isa, forms: list[core.Form], made: report.Report) -> 
             out.append(
                 report.Expectation(text=f"{monitor.name}: expect {' '.join(words)}", met=monitor.verdict == words[0], found=monitor.verdict)
             )
-    out += of_forms(forms, made)
-    return out
+    # Instructions are described with the first profile in mind.
+    return out + of_forms(forms, made) if made.monitor == next(iter(isa.monitors)) else out
 
 
 def of_forms(forms: list[core.Form], made: report.Report) -> list[report.Expectation]:
@@ -59,12 +59,12 @@ def _meets(row: report.Form, words: tuple[str, ...]) -> bool:
         case "innocuous":
             return row.sensitive == [] and row.critical is False
         case "sensitive":
-            return set(words[1:]) <= set(row.sensitive)
+            return set(words[1:]) <= {*row.sensitive, *row.observes}
     return False
 
 
 def _said(row: report.Form) -> str:
     if row.critical is None:
         return "undecided"
-    parts = [*(["critical"] if row.critical else []), *(["privileged"] if row.privileged == "proved" else []), *row.sensitive]
+    parts = [*row.observes, *(["critical"] if row.critical else []), *(["privileged"] if row.privileged == "proved" else []), *row.sensitive]
     return " ".join(parts) or "innocuous"

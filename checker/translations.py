@@ -59,7 +59,9 @@ class Translations:
         t, start = self.terms, self.states.free()
         step, result, args = self.run(function, start)
         address = args[0]
-        wrong = t.either(step.trapped(t), t.negate(t.eq(result, address)) if result.width == address.width else t.true)
+        wider = max(result.width, address.width)
+        moved = t.negate(t.eq(t.extend(result, wider, False), t.extend(address, wider, False)))
+        wrong = t.either(step.trapped(t), moved)
         question = Question(
             "identity", [self.states.symbolic.expr(condition, start), self.states.legal(start), wrong], (("state", step),), {}, False
         )
