@@ -66,5 +66,10 @@ def _meets(row: report.Form, words: tuple[str, ...]) -> bool:
 def _said(row: report.Form) -> str:
     if row.critical is None:
         return "undecided"
-    parts = [*row.observes, *(["critical"] if row.critical else []), *(["privileged"] if row.privileged == "proved" else []), *row.sensitive]
+    parts = [
+        *row.observes,
+        *(["critical"] if row.critical else []),
+        *(["privileged"] if row.privileged == "proved" else []),
+        *row.sensitive,
+    ]
     return " ".join(parts) or "innocuous"
