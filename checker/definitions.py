@@ -156,7 +156,7 @@ class Definitions:
             a, b = one.after(name), two.after(name)
             if a.address and not storage:
                 continue
-            same = t.same(a, b)
+            same = t.same_changes(a, b) if a.address and name in varied else t.same(a, b)
             if name in varied:  # differed before: fine if both left it alone
                 same = t.either(same, t.both(t.same(a, one.start[name]), t.same(b, two.start[name])))
             parts.append(t.negate(same))

@@ -99,9 +99,11 @@ class Profile:
     def exits(self, states: States) -> Iterator[tuple[str, Ask]]:
         """(trap, question) for every delivery that takes the machine out of the guest's mode."""
         for trap in self.isa.traps.values():
-            if trap.kind != "exit" or trap.delivery is None:
+            if trap.delivery is None:
                 continue
             form = delivery_form(trap)
+            if not self.footprints.form(form).writes & states.classes["mode"]:
+                continue
             define = Definitions(states, form)
             start = states.free()
             step = define.step(start)

@@ -142,7 +142,8 @@ class Replayer:
         if term.is_const:
             return int(term.data)
         if term.op == "var":
-            return model.values.get(term.data, 0)
+            control = str(term.data).removeprefix("control.")
+            return self.states.controls.get(control, 0) if control != term.data else model.values.get(term.data, 0)
         return int(Evaluator([term])(model)[0])
 
     def lay_out(self, state: State, start: Start, model: Model) -> None:

@@ -322,6 +322,20 @@ class Terms:
             parts.append(self.eq(self._read(root, first, address), self._read(root, second, address)))
         return self.all(parts)
 
+    def same_changes(self, a: Term, b: Term) -> Term:
+        """Whether two memories that began differently were changed alike: every cell written holds the same in both, or was
+        left as it was in both."""
+        root, first = self.writes(a)
+        other, second = self.writes(b)
+        if root.op != "memory" or other.op != "memory":
+            return self.same_memory(a, b)
+        parts = []
+        for address in dict.fromkeys(address for _, address, _ in (*first, *second)):
+            left, right = self._read(root, first, address), self._read(other, second, address)
+            untouched = self.both(self.eq(left, self.cell(root, address)), self.eq(right, self.cell(other, address)))
+            parts.append(self.either(self.eq(left, right), untouched))
+        return self.all(parts)
+
     def _same_writes(self, first: Writes, second: Writes) -> Term:
         """Two runs of writes to the same addresses under the same conditions: equal where not overwritten."""
         parts = []

@@ -110,7 +110,7 @@ class Witnesses:
             form=form.template,
             region=region,
             kind=self.kind(question) if self.kind(question) in SENSITIVITIES else "",  # type: ignore[arg-type]
-            reason=self.reason(question, form, replayed),
+            reason=capital(self.reason(question, form, replayed)),
             columns=columns,
             rows=rows,
             program=program,
@@ -239,3 +239,7 @@ class Witnesses:
         if replayed.clause == "host":
             return f"{name} changes {what} on the real machine, which belongs to the monitor"
         return f"{name} leaves another {what} on the real machine than on the virtual one, and no trap tells the monitor"
+
+
+def capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

@@ -143,7 +143,6 @@ def test_classified_as_known(name: str) -> None:
     assert found.certificate == row.certificate
 
 
-@pytest.mark.xfail(reason="outcomes are compared space by space: the cells not written count as different")
 def test_one_cell_of_an_owned_space() -> None:
     assert find(toy_report(), "PORT_FREE").sensitive == ["control"]
 
@@ -362,7 +361,6 @@ def test_controls_that_need_not_be_set_stay_clear() -> None:
     assert profile(report).verdict == "proved"
 
 
-@pytest.mark.xfail(reason="a witness under controls is replayed with the controls at zero")
 def test_controls_that_conflict_leave_something_broken() -> None:
     report = guarded(
         ("ONE", "trap refused when m == 1 and guard[0] == 1\ng[r] <- zext(mask, 8)"),
@@ -373,7 +371,6 @@ def test_controls_that_conflict_leave_something_broken() -> None:
     assert report.theorems["T1"].under_controls.verdict == "refuted"
 
 
-@pytest.mark.xfail(reason="a witness under controls is replayed with the controls at zero")
 def test_a_control_must_serve_all_states() -> None:
     """No single value makes it trap whatever the operand is, though every operand has one that does."""
     report = guarded(("KEY", "trap refused when m == 1 and guard == r\ng[q] <- zext(mask, 8)"))
@@ -460,7 +457,6 @@ def test_a_swap_left_out_is_found_where_it_is_missing(line: str, culprit: str, l
     assert users[lost] in found.broken
 
 
-@pytest.mark.xfail(reason="of the deliveries only those of traps of kind exit are looked at")
 def test_every_way_out_has_to_save() -> None:
     """The teaching machine leaves the guest by its other traps, too; here they forget the mask."""
     text = bundled()["teaching/duplicated"].read_text(encoding="utf-8")
