@@ -54,6 +54,7 @@ class Analysis:
         self.terms = Terms()
         self.footprints = Footprints(isa)
         self.unknown: list[report.Unknown] = []
+        self.unconfirmed: set[str] = set()
         self.seconds: dict[str, float] = defaultdict(float)
         wanted = set(options.instructions)
         self.forms = [form for form in isa.forms if not wanted or form.instruction in wanted]
@@ -88,7 +89,7 @@ class Analysis:
             cites=self.isa.cites,
             source=next(reversed(self.isa.sources), ""),
             monitor=headline,
-            theorems=theorems(classified, lemmas, imprecise, timed, checked[headline][1].controls),
+            theorems=theorems(classified, lemmas, imprecise, timed, checked[headline][1].controls, frozenset(self.unconfirmed)),
             instructions=instructions,
             monitors=monitors,
             memory_system=[self.memory(lemma) for lemma in lemmas] + self.precision(imprecise),
@@ -176,6 +177,9 @@ class Analysis:
             )
             if shown:
                 made.witness = shown[0].witness
+                if not shown[0].witness.replayed:
+                    self.unconfirmed.add(name)
+                    made.critical = None
                 if not shown[0].witness.replayed and not shown[0].witness.disputed:
                     self.unknown.append(report.Unknown(what=f"{name}: its counterexample was not replayed", reason=shown[0].witness.note))
             out.append(made)
@@ -262,6 +266,11 @@ class Analysis:
                 )
             )
             verdicts[lost.culprit] = "refuted"
+        if not self.inhabited(found.states, asker):
+            self.unknown.append(
+                report.Unknown(what=f"profile {name}", reason="no legal state of the real machine fits it, so its squares say nothing")
+            )
+            verdicts = dict.fromkeys(verdicts, "unknown")
         broken = [n for n, v in verdicts.items() if v == "refuted"]
         undecided = [n for n, v in verdicts.items() if v == "unknown"]
         return report.Monitor(
@@ -277,6 +286,13 @@ class Analysis:
             breaks=breaks,
             exits=self.exits(profile, found, asker),
         )
+
+    def inhabited(self, states: States, asker: Asker) -> bool:
+        """Whether some virtual state has a legal image: squares are proved over those only."""
+        virtual = states.free()
+        real = states.real(virtual)
+        conditions = [states.legal(virtual), states.assumed(virtual), states.legal(real)]
+        return asker.ask(Question("inhabited", conditions, (), {}, True)).verdict != "unsat"
 
     def presupposed(self, states: States, asker: Asker) -> list[report.Break]:
         """What every square takes for granted, where it does not hold: one place for each address, precise traps."""

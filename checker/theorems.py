@@ -13,20 +13,29 @@ Pick = Callable[[Classified], Judgement]
 
 
 def theorems(
-    classified: list[Classified], lemmas: list[Lemma], imprecise: list[str], timed: list[str], controls: dict[str, int]
+    classified: list[Classified],
+    lemmas: list[Lemma],
+    imprecise: list[str],
+    timed: list[str],
+    controls: dict[str, int],
+    unconfirmed: frozenset[str],
 ) -> dict[str, report.Theorem]:
     """The three theorems, over all legal states and under the profile's controls.
 
     ``lemmas`` are on the memory system, ``imprecise`` names instructions whose traps leave effects, ``timed`` those
-    whose effect on the monitor's business depends on time."""
+    whose effect on the monitor's business depends on time, ``unconfirmed`` those whose counterexample could not be replayed: they
+    refute nothing, but leave the theorem undecided."""
     shown = {name: hex_(value) for name, value in controls.items()}
     observing = named(classified, lambda item: item.restricted.in_user_mode.get("time"))[0]
     unrestricted: Pick = lambda item: item.unrestricted  # noqa: E731
     restricted: Pick = lambda item: item.restricted  # noqa: E731
 
+    def confirmed(item: Classified, answer: Truth) -> Truth:
+        return None if answer and item.form.instruction in unconfirmed else answer
+
     def one(pick: Pick) -> tuple[report.Verdict, list[str]]:
         """Theorem 1: the sensitive instructions are a subset of the privileged ones."""
-        return decide(classified, lambda item: pick(item).critical, lemmas, imprecise)
+        return decide(classified, lambda item: confirmed(item, pick(item).critical), lemmas, imprecise)
 
     def two(pick: Pick) -> tuple[report.Verdict, list[str]]:
         """Theorem 2: Theorem 1, and a monitor without timing dependence can be built."""
@@ -36,7 +45,7 @@ def theorems(
     def three(pick: Pick) -> tuple[report.Verdict, list[str]]:
         """Theorem 3: the user-sensitive instructions are a subset of the privileged ones; supervisor mode is interpreted, so a memory
         system that treats it specially does no harm."""
-        return decide(classified, lambda item: pick(item).user_critical, [], imprecise)
+        return decide(classified, lambda item: confirmed(item, pick(item).user_critical), [], imprecise)
 
     out = {}
     for name, theorem in (("T1", one), ("T2", two), ("T3", three)):
