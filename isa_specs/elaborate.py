@@ -6,8 +6,6 @@ where they are called (:mod:`isa_specs.functions`). All mistakes of a file are c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 from isa_specs import core, expectations
 from isa_specs.conflicts import check_conditions, check_encodings
 from isa_specs.cost import Costs
@@ -60,6 +58,7 @@ class Elaborator(Declarations):
         self.where_places, self.context_places = {}, {}
         self.conditions = []
         self.expected, self.monitor_expects, self.file_order = [], {}, []
+        self.broken_monitors: set[str] = set()
 
     def run(self, nodes: list[Node]) -> core.Isa:
         """Read all declarations. Raises :class:`SpecError` with every mistake found."""
@@ -94,16 +93,13 @@ class Elaborator(Declarations):
         self.d_instructions(by_kind.get("instruction", []), by_kind.get("patch_before", []) + by_kind.get("patch_after", []))
         self.each(by_kind.get("monitor", []), self.d_monitor)
         for monitor in self.isa.monitors.values():
-            self.check_monitor(monitor)
+            if monitor.name not in self.broken_monitors:
+                self.check_monitor(monitor)
             monitor.expects = expectations.in_force(self.monitor_expects.get(monitor.name, []), self.file_order)
         self.isa.expects = expectations.in_force(self.expected, self.file_order)
         self.check_uncalled()
         self.check_whole()
         self.collect_registers(self.state)
-
-    def each(self, nodes: Iterable[Node], read: Callable[[Node], None]) -> None:
-        for node in nodes:
-            self.guarded(lambda node=node: read(node), node)  # type: ignore[misc]
 
     # ---- the whole ------------------------------------------------------------------------------------
 

@@ -110,7 +110,7 @@ class Functions(Statements):
         if instance.function is None:
             raise Mistake("SP306", f"'{definition.name}' calls itself", node.span, "unroll it with a bounded loop")
         for name, span in instance.used_fields.items():
-            where = node.span if body.kind == "instruction" else span
+            where = span if body.kind in ("function", "procedure", "accessor") else node.span
             body.used_fields.setdefault(name, where)
             if name in body.provided and body.provided[name] != self.global_fields[name]:
                 raise Mistake("SP308", f"field '{name}' has {bits(body.provided[name])} here, {bits(self.global_fields[name])} in "

@@ -19,7 +19,6 @@ class Instructions(Monitors):
     """The part of the elaborator that reads instructions."""
 
     formats: dict[str, core.Format]
-    file_order: list[str]  # base first
     where_places: dict[core.Form, Span]
     patches: dict[str, list[Node]]  # by the instruction they are for
     decided: set[Node]  # patches whose condition made sense for some form
@@ -33,8 +32,7 @@ class Instructions(Monitors):
                 if word not in names:
                     self.guarded(lambda word=word: self.no_instruction(word, names), patch)  # type: ignore[misc]
                 self.patches.setdefault(str(word), []).append(patch)
-        for node in self.not_overridden(nodes):
-            self.guarded(lambda node=node: self.instruction(node), node)  # type: ignore[misc]
+        self.each(self.not_overridden(nodes), self.instruction)
         for patch, problem in self.undecided.items():
             if patch not in self.decided:
                 self.errors.append(problem)
@@ -164,7 +162,9 @@ class Instructions(Monitors):
         fixed: dict[str, int] = {}
         for position, argument in enumerate(arguments.children if arguments is not None else []):
             named = isinstance(argument.children[0], Word)
-            key = str(argument.children[0]) if named else (form.fields[position][0] if position < len(form.fields) else "")
+            if not named and position >= len(widths):
+                raise Mistake("SP112", f"format {name} has only {len(widths)} fields", argument.span)
+            key = str(argument.children[0]) if named else form.fields[position][0]
             if key not in widths:
                 raise Mistake("SP112", f"format {name} has no field '{key}'", argument.span, nearest(key, widths))
             if key in fixed:

@@ -14,6 +14,8 @@ HOWS = ("guest", "host", "pinned", "control")
 class Monitors(StateDeclarations):
     """The part of the elaborator that reads monitor profiles."""
 
+    file_order: list[str]  # base first
+    broken_monitors: set[str]  # a line in error may have covered what seems to be missing
     monitor_expects: dict[str, list[expectations.Expectation]]
     conditions: list[tuple[core.Expr, Span]]  # expressions outside every body
 
@@ -26,8 +28,10 @@ class Monitors(StateDeclarations):
             text = str(doc)[1:-1] if doc is not None else ""
             monitor = core.Monitor(str(name), text, frozenset(core.TRAP_KINDS), {}, [], [], node.span)
             self.isa.monitors[name] = monitor
-        for line in lines:
-            self.guarded(lambda line=line: getattr(self, f"m_{line.kind}")(line, monitor), line)  # type: ignore[misc]
+        noted = self.errors.noted
+        self.each(lines, lambda line: getattr(self, f"m_{line.kind}")(line, monitor))
+        if self.errors.noted > noted:
+            self.broken_monitors.add(str(name))
 
     def m_monitor_traps(self, line: Node, monitor: core.Monitor) -> None:
         for word in line.children:
@@ -110,7 +114,8 @@ class Monitors(StateDeclarations):
         if missing:
             shown = ", ".join(c.name for c in missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
             # What an extension adds is missing there, not in the monitor of its base.
-            added = all(c.span.file != monitor.span.file for c in missing)
+            later = self.file_order[self.file_order.index(monitor.span.file) + 1 :]
+            added = all(c.span.file in later for c in missing)
             self.errors.append(Diagnostic("SP400", f"monitor '{monitor.name}' does not say what becomes of {shown}",
                                           missing[0].span if added else monitor.span,
                                           "add a line for each: guest, host, pinned, control or a map"))

@@ -54,6 +54,10 @@ class Places:
             if node is not None:
                 self.broken |= declared(node)
 
+    def each(self, nodes: Iterable[Node], read: Callable[[Node], None]) -> None:
+        for node in nodes:
+            self.guarded(lambda node=node: read(node), node)  # type: ignore[misc]
+
     def unknown(self, name: str, known: Iterable[str], span: Span, what: str = "name") -> Mistake | Cascade:
         """The mistake for a name that means nothing here, with the near one as hint."""
         if name in self.broken:

@@ -110,11 +110,27 @@ def _refusal(chunk: str, file: str, offset: int) -> Diagnostic:
         parser().parse(chunk + "\n")
     except UnexpectedInput as error:
         return _syntax_error(error, chunk, file, offset)
-    except DedentError as error:
-        span = Span(file, offset + 1, 1, offset + 1, 2)
-        return Diagnostic("SP002", f"inconsistent indentation in this declaration ({error})", span,
+    except DedentError:
+        line, column = _misaligned(chunk)
+        return Diagnostic("SP002", "this line is indented like none above it", Span(file, line + offset, 1, line + offset, column),
                           "lines of one block start in the same column")
     raise AssertionError("lark parses what its tables do not")
+
+
+def _misaligned(chunk: str) -> tuple[int, int]:
+    """Line and column of the first line that goes back to a column where no block began."""
+    columns, depth = [0], 0
+    for number, line in enumerate(chunk.split("\n"), 1):
+        indent = len(line) - len(line.lstrip(" "))
+        if not depth and not _blank(line):
+            while indent < columns[-1]:
+                columns.pop()
+                if indent > columns[-1]:
+                    return number, indent + 1
+            if indent > columns[-1]:
+                columns.append(indent)
+        depth = max(0, depth + sum((c in "([{") - (c in ")]}") for c in line))
+    return 1, 2
 
 
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f]")

@@ -33,11 +33,14 @@ class StateDeclarations(Functions):
         self.fresh_name(name, self.layouts, "layout")
         width = self.scalar(type_, _EMPTY)[0]
         pieces: dict[str, tuple[tuple[int, int], ...]] = {}
-        for item in fields:
-            if item.children[0] in pieces:
-                raise Mistake("SP101", f"field '{item.children[0]}' is declared twice", item.span)
-            pieces[item.children[0]] = self.positions(item.children[1], width)
         self.layouts[name] = Layout(name, width, pieces)
+        self.each(fields, lambda item: self.layout_field(item, pieces, width))
+
+    def layout_field(self, node: Node, pieces: dict[str, tuple[tuple[int, int], ...]], width: int) -> None:
+        name, positions = node.children
+        if name in pieces:
+            raise Mistake("SP101", f"field '{name}' is declared twice", node.span)
+        pieces[name] = self.positions(positions, width)
 
     def positions(self, node: Node, width: int) -> tuple[tuple[int, int], ...]:
         """Bit positions as (high, low) pieces in lsb0."""
@@ -68,8 +71,7 @@ class StateDeclarations(Functions):
         self.records[name] = node
 
     def d_state(self, node: Node) -> None:
-        for item in node.children:
-            self.guarded(lambda item=item: self.component(item, self.state, "", None, None), item)  # type: ignore[misc]
+        self.each(node.children, lambda item: self.component(item, self.state, "", None, None))
 
     def component(self, node: Node, into: dict[str, Component], prefix: str, inherited: core.Role | None, word: int | None) -> None:
         """Declare one component (and what is below it) in ``into``; ``word`` is the width of the word it is a field of."""
@@ -98,8 +100,7 @@ class StateDeclarations(Functions):
             self.record(record, into, name, path, role, children)
         elif children and type_ is None and positions is None:
             group = into[name] = GroupComponent(path)
-            for item in children:
-                self.component(item, group.children, path + ".", role, None)
+            self.each(children, lambda item: self.component(item, group.children, path + ".", role, None))
         elif children:
             if type_ is None:
                 raise Mistake("SP206", f"'{path}' needs a type to have fields with positions", node.span)
@@ -115,12 +116,9 @@ class StateDeclarations(Functions):
             raise Mistake("SP306", f"record '{kind}' contains itself", name.span)
         group = into[name] = GroupComponent(path, record=str(kind))
         self.open_records.append(kind)
-        try:
-            for item in items:
-                self.component(item, group.children, path + ".", role, None)
-        finally:
-            self.open_records.pop()
-        self.override_roles(group, children)
+        self.each(items, lambda item: self.component(item, group.children, path + ".", role, None))
+        self.open_records.pop()
+        self.each(children, lambda item: self.override_role(item, group))
 
     def leaf(self, node: Node, into: dict[str, Component], path: str, role: core.Role | None, doc: str, word: int | None) -> None:
         """A component without components below it: a cell or an array."""
@@ -144,27 +142,31 @@ class StateDeclarations(Functions):
         if word is not None:
             raise Mistake("SP206", f"'{path}' is a field of a word and cannot be an array", type_.span)
         if not 2 <= length <= MAX_ELEMENTS or length & (length - 1):
-            raise Mistake("SP207", f"an array of {shorten(length)} elements is not possible", type_.span, "a power of two, at most 65536")
+            raise Mistake("SP207", f"an array of length {shorten(length)} is not possible", type_.span, "a power of two, at most 65536")
         if role.name == "counter":
             raise Mistake("SP108", "the counter is a single component", name.span)
         self.isa.arrays[path] = array = core.Array(path, width, length, role, doc, name.span)
         into[name] = ArrayComponent(array, layout)
 
     def add_fields(self, group: GroupComponent, children: list[Node], role: core.Role | None) -> None:
+        """Fields at bit positions of a word."""
         assert group.layout is not None
         taken = {bit for pieces in group.layout.fields.values() for high, low in pieces for bit in range(low, high + 1)}
-        for item in children:
-            field_name, positions = item.children[:2]
-            if positions is None:
-                raise Mistake("SP211", f"'{field_name}' needs its bit positions in {group.name}", item.span)
-            pieces = self.positions(positions, group.layout.width)
-            own = {bit for high, low in pieces for bit in range(low, high + 1)}
-            if taken & own:
-                raise Mistake("SP106", f"'{field_name}' overlaps another field of {group.name}", positions.span)
-            taken |= own
-            self.component(item, group.children, group.name + ".", role, group.layout.width)
-            group.layout.fields[field_name] = pieces
+        self.each(children, lambda item: self.add_field(item, group, role, taken))
         self.layouts[group.name] = group.layout
+
+    def add_field(self, node: Node, group: GroupComponent, role: core.Role | None, taken: set[int]) -> None:
+        name, positions = node.children[:2]
+        assert group.layout is not None
+        if positions is None:
+            raise Mistake("SP211", f"'{name}' needs its bit positions in {group.name}", node.span)
+        pieces = self.positions(positions, group.layout.width)
+        own = {bit for high, low in pieces for bit in range(low, high + 1)}
+        if taken & own:
+            raise Mistake("SP106", f"'{name}' overlaps another field of {group.name}", positions.span)
+        self.component(node, group.children, group.name + ".", role, group.layout.width)
+        taken |= own
+        group.layout.fields[name] = pieces
 
     def extends(self, existing: Component, type_: Node | None, children: list[Node], role: core.Role | None, path: str) -> bool:
         """An extension adds fields to a group of the description it extends."""
@@ -173,26 +175,25 @@ class StateDeclarations(Functions):
         if existing.layout is not None:
             self.add_fields(existing, children, role)
         else:
-            for item in children:
-                self.component(item, existing.children, path + ".", role, None)
+            self.each(children, lambda item: self.component(item, existing.children, path + ".", role, None))
         return True
 
-    def override_roles(self, group: GroupComponent, children: list[Node]) -> None:
-        for item in children:
-            name = item.children[0]
-            words = [w for w in item.children[3:] if isinstance(w, Word) and w.type == "NAME"]
-            if name not in group.children:
-                raise self.unknown(name, list(group.children), name.span, f"field of {group.name}")
-            if item.children[1] is not None or item.children[2] is not None:
-                raise Mistake("SP101", f"the record declares '{name}'; only its role can be given here", item.span)
-            child = group.children[name]
-            nested = [c for c in item.children[3:] if isinstance(c, Node)]
-            if words:
-                self.set_role(child, self.role(words, item.span))
-            if nested:
-                if not isinstance(child, GroupComponent):
-                    raise Mistake("SP210", f"'{name}' has no fields", item.span)
-                self.override_roles(child, nested)
+    def override_role(self, node: Node, group: GroupComponent) -> None:
+        """A line below an instance of a record."""
+        name, *declared = node.children[:3]
+        words = [w for w in node.children[3:] if isinstance(w, Word) and w.type == "NAME"]
+        nested = [c for c in node.children[3:] if isinstance(c, Node)]
+        if name not in group.children:
+            raise self.unknown(name, list(group.children), name.span, f"field of {group.name}")
+        if any(declared):
+            raise Mistake("SP101", f"the record declares '{name}'; only its role can be given here", node.span)
+        child = group.children[name]
+        if words:
+            self.set_role(child, self.role(words, node.span))
+        if nested:
+            if not isinstance(child, GroupComponent):
+                raise Mistake("SP210", f"'{name}' has no fields", node.span)
+            self.each(nested, lambda item: self.override_role(item, child))
 
     def set_role(self, component: Component, role: core.Role) -> None:
         if isinstance(component, CellComponent):

@@ -50,7 +50,8 @@ class Statements(Assignment):
             if not made or position + 1 == len(nodes):
                 continue
             if isinstance(made[-1], core.Return | core.Execute):
-                self.errors.append(Diagnostic("SP300", "this statement is never reached", nodes[position + 1].span))
+                if node.kind in ("return", "execute"):  # what a branch chosen by widths leaves out, another instance may reach
+                    self.errors.append(Diagnostic("SP300", "this statement is never reached", nodes[position + 1].span))
                 return out
             # An `if` with a branch that returns: what follows belongs to the other branch only.
             if isinstance(made[-1], core.If) and returns(made[-1:]):
