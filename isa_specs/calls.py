@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isa_specs import core
 from isa_specs.diagnostics import Mistake
-from isa_specs.expressions import Expressions
+from isa_specs.operators import Operators
 from isa_specs.reader import Node, Word
 from isa_specs.scope import MAX_WIDTH, Body
 from isa_specs.values import Number, Result, Value, apply, bits, extend, invert, is_pure, low, shorten
@@ -12,7 +12,7 @@ from isa_specs.values import Number, Result, Value, apply, bits, extend, invert,
 BUILTINS = ("zext", "sext", "low", "width", "parity", "min", "max")
 
 
-class Calls(Expressions):
+class Calls(Operators):
     """The part of the elaborator that reads calls; instantiation is added by those built on it."""
 
     def x_call(self, node: Node, body: Body, want: int | None) -> Result:
