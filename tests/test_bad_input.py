@@ -17,7 +17,8 @@ from machine.plain import Machine
 from machine.state import State
 
 FOLDER = Path(__file__).parent / "specs" / "syntax_errors"
-SECONDS = 2.0
+# Two seconds are the promise on an idle machine; a busy one must not fail the suite, a hang must.
+SECONDS = 8.0
 
 # ---- every mistake of a file in one run -------------------------------------------------------------------
 
