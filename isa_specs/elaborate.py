@@ -10,7 +10,7 @@ from isa_specs import core, expectations
 from isa_specs.conflicts import check_conditions, check_encodings
 from isa_specs.cost import Costs
 from isa_specs.declarations import Declarations
-from isa_specs.diagnostics import Diagnostic, Enough, Mistake, Mistakes, SpecError
+from isa_specs.diagnostics import Diagnostic, Enough, Mistake, Mistakes, Span, SpecError
 from isa_specs.families import Families
 from isa_specs.guards import late_guards
 from isa_specs.reader import Node, Word
@@ -98,7 +98,7 @@ class Elaborator(Declarations):
             monitor.expects = expectations.in_force(self.monitor_expects.get(monitor.name, []), self.file_order)
         self.isa.expects = expectations.in_force(self.expected, self.file_order)
         self.check_uncalled()
-        self.check_whole()
+        self.check_whole(by_kind["isa"][-1].span)
         self.collect_registers(self.state)
 
     # ---- the whole ------------------------------------------------------------------------------------
@@ -148,9 +148,8 @@ class Elaborator(Declarations):
             if definition.kind == "accessor":
                 self.instance(definition, "set", {}, definition.node)
 
-    def check_whole(self) -> None:
+    def check_whole(self, where: Span) -> None:
         isa = self.isa
-        where = isa.counter.span
         if not isa.forms:
             return
         for name in ("supervisor", "user"):

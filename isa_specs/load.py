@@ -131,6 +131,8 @@ def load_chain(path: Path | None, shown: str, text: str) -> core.Isa:
             isa = build(headers, nodes, sum(map(len, sources.values())))
     except SpecError as error:
         errors += error.diagnostics
+    except RecursionError:  # the limits leave room, but not to a caller who has used up most of the stack
+        errors.append(Diagnostic("SP004", "nested too deeply for the room that is left on the stack", headers[0].span))
     if errors:
         raise Refused(errors, sources)
     isa.sources = dict(reversed(list(sources.items())))

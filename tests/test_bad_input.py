@@ -294,6 +294,19 @@ def isa_specs(path: Path) -> tuple[int, str, float, float]:
     return process.returncode, output, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
+def test_a_caller_deep_down_gets_a_mistake_too() -> None:
+    text = function("  return " + "gpr[low(" * 49 + "a" + ", 4)]" * 49)
+
+    def down(levels: int) -> None:
+        if levels:
+            return down(levels - 1)
+        loads(text)
+
+    loads(text)
+    with pytest.raises(SpecError, match="SP004"):
+        down(sys.getrecursionlimit() - 250)
+
+
 # ---- what is within the limits works ------------------------------------------------------------------------
 
 
