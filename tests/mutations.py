@@ -9,8 +9,9 @@ import contextlib
 import sys
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from checker.analysis import Analysis
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 SURVIVORS = ROOT / "tests" / "data" / "mutation_survivors.toml"
 PAGE = ROOT / "docs" / "mutations.md"
 
-GUARDS = frozenset(("privileged", "exit"))  # kinds of trap that keep a program from what is not its own
+GUARDS = frozenset(("privileged", "exit"))  # the kinds of trap that keep a program from what is not its own
 Verdicts = dict[str, object]
 
 
@@ -56,38 +57,60 @@ class Mutant:
 def mutants(isa: core.Isa) -> list[Mutant]:
     """Every check of a form and every guard of a procedure or function that instructions come by."""
     found: list[Mutant] = []
-    footprints = Footprints(isa)
+    guards = Guards(isa)
     users: dict[int, tuple[core.Function, dict[str, None]]] = {}
     for form in isa.forms:
         seen: dict[int, core.Function] = {}
         reached(form.body, seen)
         for function in seen.values():
             users.setdefault(id(function), (function, {}))[1].setdefault(form.instruction)
-        found += sites(form.body, f"{form.instruction} ({form.template})", (form.instruction,), footprints)
+        found += sites(form.body, f"{form.instruction} ({form.template})", (form.instruction,), guards)
     for function, names in users.values():
-        found += sites(function.body, f"{function.name}", tuple(names), footprints)
-    return found
+        found += sites(function.body, function.name, tuple(names), guards)
+    return numbered(found)
 
 
-def sites(block: list[core.Stmt], where: str, affected: tuple[str, ...], footprints: Footprints) -> Iterator[Mutant]:
+def numbered(found: list[Mutant]) -> list[Mutant]:
+    """Like checks in one place told apart."""
+    count: Counter[tuple[str, str]] = Counter()
+    out = []
+    for mutant in found:
+        count[mutant.where, mutant.what] += 1
+        number = count[mutant.where, mutant.what]
+        out.append(mutant if number == 1 else replace(mutant, what=f"{mutant.what} ({number})"))
+    return out
+
+
+class Guards:
+    """What in a description counts as a check: traps of kind privileged and exit, and those that depend on a control."""
+
+    def __init__(self, isa: core.Isa):
+        self.footprints = Footprints(isa)
+        self.controls = {name for monitor in isa.monitors.values() for name, keep in monitor.keeps.items() if keep.how == "control"}
+
+    def conditional(self, s: core.If) -> bool:
+        """Whether it is for a control to say if the branch is taken."""
+        return bool(self.footprints.expression(s.condition).reads & self.controls)
+
+    def check(self, function: core.Function) -> bool:
+        """A procedure that does nothing but refuse."""
+        found = self.footprints.function(function)
+        return function.result is None and not found.writes and not found.executes and any(sites(function.body, "", (), self))
+
+
+def sites(block: list[core.Stmt], where: str, affected: tuple[str, ...], guards: Guards, controlled: bool = False) -> Iterator[Mutant]:
+    """The checks in a block; ``controlled`` when a control says whether it is run."""
     for at, s in enumerate(block):
         match s:
-            case core.Raise() if s.trap.kind in GUARDS:
+            case core.Raise() if s.trap.kind in GUARDS or controlled:
                 yield Mutant(where, f"trap {s.trap.name}", s.span.line, block, at, affected)
-            case core.Call() if is_check(s.function, footprints):
+            case core.Call() if guards.check(s.function):
                 yield Mutant(where, s.function.name, s.span.line, block, at, affected)
             case core.If():
-                yield from sites(s.then, where, affected, footprints)
-                yield from sites(s.other, where, affected, footprints)
+                yield from sites(s.then, where, affected, guards, guards.conditional(s))
+                yield from sites(s.other, where, affected, guards, guards.conditional(s))
             case core.Loop():
-                yield from sites(s.body, where, affected, footprints)
-
-
-def is_check(function: core.Function, footprints: Footprints) -> bool:
-    """A procedure that does nothing but refuse."""
-    found = footprints.function(function)
-    kinds = {footprints.isa.traps[name].kind for name in found.traps}
-    return function.result is None and not found.writes and not found.executes and bool(kinds & GUARDS)
+                yield from sites(s.body, where, affected, guards)
 
 
 def reached(block: Iterable[core.Stmt], seen: dict[int, core.Function]) -> None:
@@ -170,15 +193,12 @@ class Campaign:
 def survivors() -> dict[tuple[str, str, str], str]:
     """Mutants that change no verdict, and why that is right: (description, where, what) -> reason."""
     listed = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))["survivor"]
-    return {(row["isa"], row["where"], row["what"]): row["reason"] for row in listed}
+    return {(name, where, row["what"]): row["reason"] for row in listed for name in row["in"] for where in row["where"]}
 
 
 def explained(name: str, mutant: Mutant) -> str:
     """Why it may survive."""
-    for (isa, where, what), reason in survivors().items():
-        if isa == name and where == mutant.where and what == mutant.what:
-            return reason
-    return ""
+    return survivors().get((name, mutant.where, mutant.what), "")
 
 
 def main(names: list[str]) -> int:
@@ -206,10 +226,10 @@ def main(names: list[str]) -> int:
 def page(rows: list[tuple[str, int, int, int]], left: list[tuple[str, str, str, str]]) -> str:
     out = [
         "# Mutations", "",
-        "Delete any one privilege check, any one guard that raises a trap of kind `privileged`, or any one VM-exit condition from a",
-        "description, and the verdict on an instruction that comes by it must change: whether it is privileged, its classes of",
-        "sensitivity, its square under some profile, or when it exits. `python -m tests.mutations` tries all of them and writes this page.",
-        "",
+        "Delete any one privilege check, any one guard that raises a trap of kind `privileged` or depends on a control the checker is to",
+        "find, or any one VM-exit condition from a description, and the verdict on an instruction that comes by it must change: whether it",
+        "is privileged, its classes of sensitivity, its square under some profile, or when it exits. `python -m tests.mutations` tries",
+        "all of them and writes this page.", "",
         "| description | mutants | killed | explained |", "|---|--:|--:|--:|",
     ]
     out += [f"| {name} | {total} | {killed} | {harmless} |" for name, total, killed, harmless in rows]
