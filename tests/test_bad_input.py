@@ -197,7 +197,7 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "else_ifs": ("SP104", branches(700, False)),
     "early_returns": ("SP004", branches(700, True)),
     "doubling": ("SP311", doubling(60)),
-    "doubling_long": ("SP307", doubling(4500)),
+    "doubling_long": ("SP307", doubling(4100)),
     "doubling_inside": ("SP311", function("  return " + "min(a, " * 95 + "a" + ")" * 95)),
     "instances": (
         "SP307",
@@ -249,7 +249,7 @@ HOSTILE: dict[str, tuple[str, str]] = {
         EXTENDS + "state\n  q : bits(4096) data\n" + "".join(f"    f{n} {n}\n" for n in range(1800))
         + "procedure f\n" + "  q <- q + 1\n" * 1000,
     ),
-    "overrides": ("SP104", EXTENDS + "override instruction L I 0xB0, n=1\n  mask <- 0\n" * 9000),
+    "overrides": ("SP104", EXTENDS + "override instruction L I 1\n mask<-0\n" * 8100),
     "large": ("SP011", EXTENDS + "// x\n" * 1_000_000),
     "binary": ("SP011", EXTENDS + "\0\1\2"),
     "escape": ("SP003", EXTENDS + "const a = 1 // \x1b[2J\n"),

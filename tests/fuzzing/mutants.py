@@ -12,6 +12,7 @@ TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|0x[0-9A-Fa-f]+|\d+|\n *|[<>=!]=s?|<-
 NUMBERS = ("0", "1", "2", "3", "7", "8", "9", "15", "16", "17", "31", "32", "33", "63", "64", "65", "255", "256", "4096", "4097", "65536",
            "0xFFFFFFFF", "1000000000", "18446744073709551616")
 NOISE = "\t\r\0\x1b\"'{}()[]<>=@$%\\/ \néß\u202e\ufeff😀"
+OPERATORS = re.compile(r"[!=<>]=s?|[<>]s?|>>s?|<<|\+\+|[|^&+*/%-]|and|or")
 FAMILY = """
 for NAME, n, how in [(F0, 1, min), (F1, 2, max), (F2, 3, min)]
   instruction NAME "{NAME}" I 0xF0, n=n, unused=0 for w in 8, 16 where n == 0 or w == 16 "{NAME}{w}"
@@ -39,8 +40,13 @@ def sources() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
 def vocabulary() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The tokens and the lines of all descriptions."""
     text = "\n".join(text for listed in sources() for _, text in listed)
-    grammar = re.findall(r'"([^"\s\\]+)"', (bundled()["s370"].parent / "spec.lark").read_text(encoding="utf-8"))
-    return tuple(sorted({*TOKEN.findall(text), *grammar})), tuple(sorted(set(text.split("\n"))))
+    return tuple(sorted({*TOKEN.findall(text), *keywords()})), tuple(sorted(set(text.split("\n"))))
+
+
+@functools.cache
+def keywords() -> frozenset[str]:
+    """The words and signs of the grammar."""
+    return frozenset(re.findall(r'"([^"\s\\]+)"', (bundled()["s370"].parent / "spec.lark").read_text(encoding="utf-8")))
 
 
 def mutant(rng: random.Random) -> tuple[str, str]:
@@ -48,8 +54,34 @@ def mutant(rng: random.Random) -> tuple[str, str]:
     small, large = sources()
     name, text = rng.choice(large if rng.random() < 0.02 else small)
     for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
-        text = rng.choice((_tokens, _tokens, _tokens, _lines, _lines, _bytes))(text, rng)
+        text = rng.choice((_alike, _alike, _alike, _tokens, _lines, _bytes))(text, rng)
     return name, text
+
+
+def _alike(text: str, rng: random.Random) -> str:
+    """A name, number or operator replaced by another: most of these get past the grammar."""
+    found = [m.span() for m in TOKEN.finditer(text) if kind(m.group())]
+    if not found:
+        return text
+    start, end = rng.choice(found)
+    what = kind(text[start:end])
+    if what == "number":
+        new = rng.choice(NUMBERS)
+    elif rng.random() < 0.3:
+        new = rng.choice([token for token in vocabulary()[0] if kind(token) == what])
+    else:
+        new = text[slice(*rng.choice([span for span in found if kind(text[slice(*span)]) == what]))]
+    return text[:start] + new + text[end:]
+
+
+@functools.cache
+def kind(token: str) -> str:
+    """What a token can be replaced by without a mistake of syntax, mostly."""
+    if token[:1].isdigit():
+        return "number"
+    if OPERATORS.fullmatch(token):
+        return "operator"
+    return "name" if token.isidentifier() and token not in keywords() else ""
 
 
 def _tokens(text: str, rng: random.Random) -> str:
