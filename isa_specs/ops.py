@@ -2,7 +2,7 @@
 
 Nothing else in the project switches on operator names. A row gives the name used in the core form, how the
 width of the result follows from the operands, the plain reading (Python integers), the symbolic one (SMT-LIB
-2.6, theory FixedSizeBitVectors) and the jitted one (int64 arithmetic on operands of at most 63 bits).
+2.6, theory FixedSizeBitVectors) and the jitted one (wrapping int64 arithmetic on operands of at most 64 bits).
 
 All operands and results are bit vectors, held as unsigned integers; conditions are one bit wide. Division by
 zero follows SMT-LIB: quotient all ones, remainder the dividend.
@@ -24,7 +24,8 @@ class Operator:
     """One row. ``plain(w, *operands)`` gets the width ``w`` of the first operand and returns an
     unreduced integer (the caller masks to the result width). ``smt`` is the SMT-LIB function; rows with
     ``predicate`` yield Bool there. ``jit`` is a format of operand texts ``{0}``.., the mask ``{m}`` of the
-    first operand's width, that width ``{w}`` and its sign bit ``{s}``."""
+    first operand's width, that width ``{w}`` and its sign bit ``{s}``; that of a predicate is a condition. What int64 has no
+    operator for (unsigned comparison and division, shifts by the width and more) is a primitive in capitals."""
 
     name: str
     result: str  # "same": width of the first operand; "bit": 1
@@ -91,12 +92,12 @@ OPERATORS: dict[str, Operator] = {
         Operator("shl", "same", _shl, "bvshl", "SHL({0}, {1}, {w}) & {m}"),
         Operator("lshr", "same", _lshr, "bvlshr", "LSHR({0}, {1}, {w})"),
         Operator("ashr", "same", _ashr, "bvashr", f"ASHR({_S0}, {{1}}, {{w}}) & {{m}}"),
-        Operator("eq", "bit", lambda w, a, b: int(a == b), "=", "int({0} == {1})", predicate=True, commutes=True),
-        Operator("ult", "bit", lambda w, a, b: int(a < b), "bvult", "int({0} < {1})", predicate=True),
-        Operator("ule", "bit", lambda w, a, b: int(a <= b), "bvule", "int({0} <= {1})", predicate=True),
+        Operator("eq", "bit", lambda w, a, b: int(a == b), "=", "{0} == {1}", predicate=True, commutes=True),
+        Operator("ult", "bit", lambda w, a, b: int(a < b), "bvult", "ULT({0}, {1})", predicate=True),
+        Operator("ule", "bit", lambda w, a, b: int(a <= b), "bvule", "ULE({0}, {1})", predicate=True),
         Operator("slt", "bit", lambda w, a, b: int(to_signed(a, w) < to_signed(b, w)), "bvslt",
-                 f"int({_S0} < {_S1})", predicate=True),
+                 f"{_S0} < {_S1}", predicate=True),
         Operator("sle", "bit", lambda w, a, b: int(to_signed(a, w) <= to_signed(b, w)), "bvsle",
-                 f"int({_S0} <= {_S1})", predicate=True),
+                 f"{_S0} <= {_S1}", predicate=True),
     )
 }

@@ -1,0 +1,473 @@
+"""Expressions and statements of the core form as lines of int64 Python.
+
+The value of an expression of at most 64 bits is a text without effects, of a wider one a text for the address of its
+words. Whatever has effects or can trap becomes lines before it, in the order the plain machine evaluates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from isa_specs import core
+from isa_specs.core import Expr, Stmt
+from machine.generated import wide
+from machine.generated.layout import limbs, literal, mask, plain_name
+from machine.generated.names import Access, Code, Role, Variant
+
+if TYPE_CHECKING:
+    from machine.generated.emit import Unit
+
+_SPILL = 160  # characters of a text that is worth a name of its own
+
+
+class Body:
+    """The inside of one generated function."""
+
+    def __init__(self, unit: Unit, journal: bool, role: Role, fields: Mapping[str, str]):
+        self.unit = unit
+        self.code = Code()
+        self.journal, self.role = journal, role
+        self.fields = fields
+        self.locals: dict[str, str] = {}
+        self._temporaries = 0
+
+    # ---- names -------------------------------------------------------------------------
+
+    def temporary(self, text: str) -> str:
+        self._temporaries += 1
+        name = f"t{self._temporaries}"
+        self.code(f"{name} = {text}")
+        return name
+
+    def local(self, name: str, width: int) -> str:
+        """The Python name of a local; for a wide one the address of words of its own."""
+        if name not in self.locals:
+            if width > 64:
+                self.locals[name] = self.room(width)
+            else:
+                self.locals[name] = f"x{len(self.locals)}_{plain_name(name)}"
+        return self.locals[name]
+
+    def room(self, width: int) -> str:
+        """Fresh words of the record. Nothing recurses, so that a call site may own them."""
+        return f"s + {self.unit.layout.take(limbs(width))}"
+
+    # ---- expressions ---------------------------------------------------------------------
+
+    def values(self, args: Sequence[Expr]) -> list[str]:
+        """The texts of ``args``, evaluated from left to right."""
+        last = max((i for i, arg in enumerate(args) if self.unit.analysis.expression(arg).writes), default=0)
+        out = []
+        for i, arg in enumerate(args):
+            text = self.value(arg)
+            if i < last and not isinstance(arg, (core.Const, core.Local, core.Field)):
+                text = self.temporary(text)
+            out.append(text)
+        return out
+
+    def value(self, e: Expr) -> str:
+        if e.width > 64:
+            return wide.value(self, e)
+        text = self._value(e)
+        return self.temporary(text) if len(text) > _SPILL else text
+
+    def _value(self, e: Expr) -> str:
+        match e:
+            case core.Const():
+                return literal(e.value, e.width)
+            case core.Local():
+                return self.locals[e.name]
+            case core.Field():
+                return self.fields[e.name]
+            case core.Read():
+                return self.read_cell(e.cell)
+            case core.ReadElement():
+                return f"LD({self.element(e.array, self.value(e.index))})"
+            case core.Load():
+                return self.load(e)
+            case core.Apply():
+                return self._apply(e)
+            case core.Extract():
+                return self._extract(e)
+            case core.Extend():
+                text = self.value(e.arg)
+                if not e.signed:
+                    return text
+                return f"(({text} ^ {literal(1 << e.arg.width - 1, 64)}) - {literal(1 << e.arg.width - 1, 64)} & {mask(e.width)})"
+            case core.Concat():
+                return self._concat(e)
+            case core.Choice():
+                return self._choice(e)
+            case core.CallFunction():
+                return self.call(e.function, e.args)
+            case core.Undefined():
+                return f"(LD(s + UNDEFINED) & {mask(e.width)})"
+            case core.CallExtern():
+                # Bodies with externs are left to the plain machine: see Unit.form.
+                raise AssertionError("an extern in generated code")
+        raise AssertionError(f"not an expression: {type(e).__name__}")
+
+    def condition(self, e: Expr) -> str:
+        """A one-bit expression as a Python condition."""
+        if isinstance(e, core.Apply) and e.op.predicate:
+            if e.args[0].width > 64:
+                return f"{wide.predicate(self, e)} != 0"
+            return self._operator(e)
+        if isinstance(e, core.Apply) and e.op.name == "not":
+            return f"{self.value(e.args[0])} == 0"
+        return f"{self.value(e)} != 0"
+
+    def _apply(self, e: core.Apply) -> str:
+        if e.op.predicate:
+            return f"int({self.condition(e)})"
+        return f"({self._operator(e)})"
+
+    def _operator(self, e: core.Apply) -> str:
+        width = e.args[0].width
+        amount = e.args[-1]
+        if e.op.name in ("shl", "lshr") and isinstance(amount, core.Const):
+            # The primitives test the amount; a constant one needs no test.
+            text = self.value(e.args[0])
+            if amount.value >= width:
+                return "0"
+            if e.op.name == "shl":
+                return f"{text} << {amount.value} & {mask(width)}"
+            return self._right(text, amount.value, width)
+        return e.op.jit.format(*self.values(e.args), m=mask(width), w=width, s=literal(1 << width - 1, 64))
+
+    @staticmethod
+    def _right(text: str, amount: int, width: int) -> str:
+        """Shifted right by a constant, zeros coming in."""
+        if not amount:
+            return text
+        return f"LSHR({text}, {amount}, 64)" if width == 64 else f"({text} >> {amount})"
+
+    def _extract(self, e: core.Extract) -> str:
+        if e.arg.width > 64:
+            return wide.extract(self, e)
+        text = self.value(e.arg)
+        if e.width == e.arg.width:
+            return text
+        shifted = self._right(text, e.low, e.arg.width)
+        return shifted if e.high == e.arg.width - 1 else f"({shifted} & {mask(e.width)})"
+
+    def _concat(self, e: core.Concat) -> str:
+        shift, out = e.width, []
+        for part, text in zip(e.parts, self.values(e.parts), strict=True):
+            shift -= part.width
+            if isinstance(part, core.Const) and not part.value:
+                continue
+            out.append(f"{text} << {shift}" if shift else text)
+        return f"({' | '.join(out)})" if out else "0"
+
+    def _choice(self, e: core.Choice) -> str:
+        condition = self.condition(e.condition)
+        if self._cheap(e.then) and self._cheap(e.other):
+            return f"({self.value(e.then)} if {condition} else {self.value(e.other)})"
+        self._temporaries += 1
+        name = f"t{self._temporaries}"
+        self.branch(condition, lambda: self.code(f"{name} = {self.value(e.then)}"), lambda: self.code(f"{name} = {self.value(e.other)}"))
+        return name
+
+    def branch(self, condition: str, then: Callable[[], None], other: Callable[[], None]) -> None:
+        for head, part in ((f"if {condition}:", then), ("else:", other)):
+            self.code(head)
+            self.code.depth += 1
+            part()
+            self.code.depth -= 1
+
+    def _cheap(self, e: Expr) -> bool:
+        """Worth evaluating without need, and without harm."""
+        if e.width > 64:
+            return False
+        work, size = [e], 0
+        while work:
+            part = work.pop()
+            size += 1
+            if size > 6 or isinstance(part, (core.Load, core.CallFunction, core.CallExtern)) or part.width > 64:
+                return False
+            work.extend(core.operands(part))
+        return True
+
+    # ---- state -----------------------------------------------------------------------------
+
+    def read_cell(self, cell: core.Cell) -> str:
+        return f"LD({self.address_of(cell)})"
+
+    def read_address(self, cell: core.Cell) -> str:
+        """Where the words of a wide cell are."""
+        return self.address_of(cell)
+
+    def address_of(self, cell: core.Cell) -> str:
+        return f"s + {self.unit.layout.cells[cell.name].name}"
+
+    def element(self, array: core.Array, index: str) -> str:
+        room = self.unit.layout.arrays[array.name]
+        if index.isdigit():
+            return f"s + {room.name} + {8 * room.limbs * int(index)}"
+        return f"s + {room.name} + {index} * {8 * room.limbs}"
+
+    def put(self, component: core.Cell | core.Array, address: str, value: str) -> None:
+        """Give a cell or an element its new value."""
+        name = component.name
+        if component.width > 64:
+            for limb in range(limbs(component.width)):
+                self._put_word(name, f"{address} + {8 * limb}", f"LD({value} + {8 * limb})")
+        else:
+            self._put_word(name, address, value)
+
+    def _put_word(self, name: str, address: str, value: str) -> None:
+        if self.journal:
+            self.code(f"keep(s, {address})")
+        if name in self.unit.rests_on.cells:
+            self.code(f"change(s, {address}, {value})")
+        elif name in self.unit.rests_on.others:
+            self.code(f"overturn(s, {address}, {value})")
+        else:
+            self.code(f"ST({address}, {value})")
+
+    def write_counter(self, value: str) -> None:
+        self.code(f"ST({self.address_of(self.unit.isa.counter)}, {value})")
+        self.code("ST(s + JUMPED, 1)")
+
+    def load(self, e: core.Load) -> str:
+        space, address, width = e.space, self.value(e.address), e.width
+        count = width // 8 if space.cell_width == 8 else 1
+        name, traps = self.unit.access(Access(space, count, False, self.journal, self.role))
+        return self._called(name, [address], width, traps)
+
+    def store(self, s: core.Store) -> None:
+        address, value = self.values([s.address, s.value])
+        count = s.value.width // 8 if s.space.cell_width == 8 else 1
+        name, traps = self.unit.access(Access(s.space, count, True, self.journal, self.role))
+        self._called(name, [address, value], 0, traps)
+
+    # ---- calls and traps ---------------------------------------------------------------------
+
+    def call(self, function: core.Function, args: Sequence[Expr]) -> str:
+        facts = self.unit.analysis.function(function)
+        name = self.unit.function(Variant(function, self.journal, self.role))
+        given = [self.fields[field] for field in sorted(facts.fields)] + self.values(args)
+        before = len(self.code.lines)
+        text = self._called(name, given, function.result or 0, facts.traps)
+        if len(self.code.lines) == before and function.result and (facts.writes or not function.pure):
+            return self.temporary(text)  # its effects happen here, not where the text ends up
+        return text
+
+    def _called(self, name: str, args: Sequence[str], width: int, traps: bool) -> str:
+        call = f"{name}({', '.join(['s', *args])})"
+        if not traps:
+            if width > 64:
+                return wide.copied(self, self.temporary(call), width)
+            if width:
+                return call
+            self.code(call)
+            return ""
+        status = self.temporary(call)
+        self.code(f"if {status} < 0:")
+        self.code.depth += 1
+        self.fail(status)
+        self.code.depth -= 1
+        if width > 64:
+            return wide.copied(self, self.unit.result_of(name, width), width)
+        return self.temporary(f"LD({self.unit.result_of(name, width)})") if width == 64 else status
+
+    def fail(self, status: str) -> None:
+        """Leave because of a trap."""
+        self.code(f"return {status}")
+
+    def trap(self, s: core.Raise) -> None:
+        at = 0
+        texts = self.values(s.args)
+        for arg, text in zip(s.args, texts, strict=True):
+            for limb in range(limbs(arg.width)):
+                self.code(f"ST(s + ARGUMENTS + {8 * at}, {text if arg.width <= 64 else f'LD({text} + {8 * limb})'})")
+                at += 1
+        self.fail(str(self.unit.status(s.trap, self.role.memory)))
+
+    def execute(self, s: core.Execute) -> None:
+        text = self.value(s.value)
+        for limb in range(limbs(s.value.width)):
+            self.code(f"ST(s + VALUE + {8 * limb}, {text if s.value.width <= 64 else f'LD({text} + {8 * limb})'})")
+        self.code(f"ST(s + GIVEN, {s.value.width // 8})")
+        self.fail(str(self.unit.execute_status))
+
+    # ---- statements ----------------------------------------------------------------------------
+
+    def block(self, body: Sequence[Stmt]) -> None:
+        for s in body:
+            self.statement(s)
+            if isinstance(s, (core.Return, core.Raise, core.Execute)):
+                break
+
+    def nested(self, body: Sequence[Stmt]) -> None:
+        self.code.depth += 1
+        before = len(self.code.lines)
+        self.block(body)
+        if len(self.code.lines) == before:
+            self.code("pass")
+        self.code.depth -= 1
+
+    def statement(self, s: Stmt) -> None:
+        match s:
+            case core.SetLocal():
+                value = self.value(s.value)
+                name = self.local(s.name, s.value.width)
+                if s.value.width > 64:
+                    self.code(f"copy({name}, {value}, {limbs(s.value.width)})")
+                elif name != value:
+                    self.code(f"{name} = {value}")
+            case core.Write():
+                if s.cell is self.unit.isa.counter:
+                    self.write_counter(self.value(s.value))
+                else:
+                    self.put(s.cell, self.address_of(s.cell), self.value(s.value))
+            case core.WriteElement():
+                index, value = self.values([s.index, s.value])
+                self.put(s.array, self.element(s.array, index), value)
+            case core.Store():
+                self.store(s)
+            case core.If():
+                self.code(f"if {self.condition(s.condition)}:")
+                self.nested(s.then)
+                if s.other:
+                    self.code("else:")
+                    self.nested(s.other)
+            case core.Loop():
+                self._loop(s)
+            case core.Raise():
+                self.trap(s)
+            case core.Call():
+                self.call_statement(s)
+            case core.Return():
+                self.give(s.value)
+            case core.Execute():
+                self.execute(s)
+            case core.Mark():
+                pass
+            case _:
+                raise AssertionError(f"not a statement: {type(s).__name__}")
+
+    def call_statement(self, s: core.Call) -> None:
+        before = len(self.code.lines)
+        text = self.call(s.function, s.args)
+        if text and len(self.code.lines) == before:
+            self.code(text)
+
+    def _loop(self, s: core.Loop) -> None:
+        name = self.local(s.local, s.width)
+        self.code(f"for {name} in range({s.first}, {s.last + 1}):")
+        self.code.depth += 1
+        before = len(self.code.lines)
+        if s.condition is not None:
+            self.code(f"if not ({self.condition(s.condition)}):")
+            self.code("    break")
+        self.block(s.body)
+        if len(self.code.lines) == before:
+            self.code("pass")
+        self.code.depth -= 1
+
+    def give(self, value: Expr | None) -> None:
+        """Return from the function."""
+        self.code(f"return {'0' if value is None else self.value(value)}")
+
+
+class FunctionBody(Body):
+    """A function of the description. Where the result could be taken for a trap, it goes through words of the record."""
+
+    def __init__(self, unit: Unit, variant: Variant, name: str):
+        self.function, self.name = variant.function, name
+        self.facts = unit.analysis.function(variant.function)
+        fields = {field: f"d{i}_{plain_name(field)}" for i, field in enumerate(sorted(self.facts.fields))}
+        super().__init__(unit, variant.journal, variant.role, fields)
+
+    def write(self) -> str:
+        params = ["s", *self.fields.values()]
+        assigned: list[tuple[str, str, int]] = []
+        for i, (name, width) in enumerate(self.function.params):
+            if width > 64:  # given as an address that belongs to the caller
+                assigned.append((self.local(name, width), f"p{i}", limbs(width)))
+                params.append(f"p{i}")
+            else:
+                params.append(self.local(name, width))
+        self.code(f"def {self.name}({', '.join(params)}):")
+        self.code.depth += 1
+        for name, given, count in assigned:
+            self.code(f"copy({name}, {given}, {count})")
+        self.block(self.function.body)
+        self.code("return 0")
+        return self.code.text
+
+    def give(self, value: Expr | None) -> None:
+        width = self.function.result or 0
+        if value is None or width < 64 or (width == 64 and not self.facts.traps):
+            return super().give(value)
+        text, where = self.value(value), self.unit.result_of(self.name, width)
+        if width == 64:
+            self.code(f"ST({where}, {text})")
+        else:
+            self.code(f"copy({where}, {text}, {limbs(width)})")
+        self.code("return 0" if self.facts.traps else f"return {where}")
+        return None
+
+
+class FormBody(Body):
+    """An instruction form. It returns the address to go on at, or a trap.
+
+    The counter is a local where no function touches it: ``pc`` is what it reads as, ``npc`` where the machine goes on."""
+
+    def __init__(self, unit: Unit, form: core.Form, name: str, fields: Mapping[str, str], journal: bool):
+        super().__init__(unit, journal, Role.NORMAL, fields)
+        self.form, self.name = form, name
+        counter = unit.isa.counter.name
+        inside = [unit.analysis.function(function) for function in unit.called_by(form.body)]
+        written = any(counter in facts.writes for facts in inside)
+        self.shown = any(counter in facts.reads for facts in inside)
+        direct = any(isinstance(s, core.Write) and s.cell is unit.isa.counter for s in unit.statements(form.body))
+        self.in_record = written or (direct and self.shown)
+        self.shown |= self.in_record
+
+    def write(self, unpacking: Sequence[str]) -> str:
+        self.code(f"def {self.name}(s, pc, ilen, w0, w1, w2):")
+        self.code.depth += 1
+        for line in unpacking:
+            self.code(line)
+        self.code(f"npc = (pc + ilen) & {mask(self.unit.isa.counter.width)}")
+        if "next" in self.unit.analysis.body(self.form.body).fields:
+            self.code("after = npc")
+        if self.shown:
+            self.code(f"ST({self.address_of(self.unit.isa.counter)}, pc)")
+        if self.in_record:
+            self.code("ST(s + JUMPED, 0)")
+        self.block(self.form.body)
+        self.give(None)
+        return self.code.text
+
+    def read_cell(self, cell: core.Cell) -> str:
+        if cell is self.unit.isa.counter and not self.in_record:
+            return "pc"
+        return super().read_cell(cell)
+
+    def write_counter(self, value: str) -> None:
+        if self.in_record:
+            return super().write_counter(value)
+        self.code(f"npc = {value}")
+        self.code("pc = npc")
+        return None
+
+    def _goes_on(self) -> None:
+        if self.in_record:
+            self.code("if LD(s + JUMPED) != 0:")
+            self.code(f"    npc = LD({self.address_of(self.unit.isa.counter)})")
+
+    def fail(self, status: str) -> None:
+        self._goes_on()
+        self.code("ST(s + NEXT, npc)")
+        self.code(f"return {status}")
+
+    def give(self, value: Expr | None) -> None:
+        self._goes_on()
+        if self.journal:
+            self.code("ST(s + KEPT, LD(s + JOURNAL))")
+        self.code("return npc")

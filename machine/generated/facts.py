@@ -1,0 +1,219 @@
+"""What a body may do, as far as generating code for it asks: found once on the core form, transitively.
+
+Everything here errs on one side: what may happen is reported, whether or not any state lets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from isa_specs import core
+from isa_specs.core import Expr, Function, Isa, Space, Stmt
+
+
+@dataclass(slots=True)
+class Facts:
+    """``reads`` and ``writes`` are names of components; ``undoes`` when a trap may be raised that takes back effects."""
+
+    reads: set[str] = field(default_factory=set)
+    writes: set[str] = field(default_factory=set)
+    fields: set[str] = field(default_factory=set)
+    traps: bool = False
+    undoes: bool = False
+    executes: bool = False
+    loads: bool = False
+    externs: set[str] = field(default_factory=set)
+
+    def add(self, other: Facts) -> None:
+        self.reads |= other.reads
+        self.writes |= other.writes
+        self.fields |= other.fields
+        self.externs |= other.externs
+        self.traps |= other.traps
+        self.undoes |= other.undoes
+        self.executes |= other.executes
+        self.loads |= other.loads
+
+
+def statements(body: Iterable[Stmt]) -> Iterator[Stmt]:
+    """Every statement, outermost first."""
+    for s in body:
+        yield s
+        if isinstance(s, core.If):
+            yield from statements(s.then)
+            yield from statements(s.other)
+        elif isinstance(s, core.Loop):
+            yield from statements(s.body)
+
+
+def parts(s: Stmt) -> tuple[Expr, ...]:
+    """The expressions of a statement itself, in the order of their evaluation."""
+    match s:
+        case core.SetLocal() | core.Write() | core.Execute():
+            return (s.value,)
+        case core.WriteElement():
+            return (s.index, s.value)
+        case core.Store():
+            return (s.address, s.value)
+        case core.If():
+            return (s.condition,)
+        case core.Loop():
+            return () if s.condition is None else (s.condition,)
+        case core.Raise() | core.Call():
+            return s.args
+        case core.Return():
+            return () if s.value is None else (s.value,)
+    return ()
+
+
+class Analysis:
+    """Facts about the functions and bodies of one description."""
+
+    def __init__(self, isa: Isa):
+        self.isa = isa
+        self._functions: dict[Function, Facts] = {}
+        self._spaces: dict[Space, Facts] = {}
+        self._order: dict[tuple[Function, bool], tuple[bool, bool]] = {}
+        self._expressions: dict[int, tuple[Expr, Facts]] = {}
+
+    # ---- what may happen -----------------------------------------------------------
+
+    def function(self, function: Function) -> Facts:
+        if function not in self._functions:
+            self._functions[function] = self.body(function.body)
+        return self._functions[function]
+
+    def body(self, body: Iterable[Stmt]) -> Facts:
+        found = Facts()
+        for s in statements(body):
+            for e in parts(s):
+                found.add(self.expression(e))
+            match s:
+                case core.Write():
+                    found.writes.add(s.cell.name)
+                case core.WriteElement():
+                    found.writes.add(s.array.name)
+                case core.Store():
+                    found.add(self.space(s.space))
+                    found.writes.add(physical(s.space).name)
+                case core.Raise():
+                    found.traps = True
+                    found.undoes |= not s.trap.keeps_effects
+                case core.Call():
+                    found.add(self.function(s.function))
+                case core.Execute():
+                    found.traps = found.executes = True
+        return found
+
+    def expression(self, e: Expr) -> Facts:
+        known = self._expressions.get(id(e))
+        if known is not None:
+            return known[1]
+        found = Facts()
+        work = [e]
+        while work:
+            part = work.pop()
+            work.extend(core.operands(part))
+            match part:
+                case core.Read():
+                    found.reads.add(part.cell.name)
+                case core.ReadElement():
+                    found.reads.add(part.array.name)
+                case core.Load():
+                    found.add(self.space(part.space))
+                    found.loads = True
+                    found.reads.add(physical(part.space).name)
+                case core.Field():
+                    found.fields.add(part.name)
+                    if part.name == "next":
+                        found.reads.add(self.isa.counter.name)
+                case core.CallFunction():
+                    found.add(self.function(part.function))
+                case core.CallExtern():
+                    found.externs.add(part.name)
+        self._expressions[id(e)] = e, found
+        return found
+
+    def space(self, space: Space) -> Facts:
+        """What an access does besides reaching the cells: the translations and bases on the way."""
+        if space not in self._spaces:
+            found = Facts()
+            if space.base is not None:
+                found.reads.add(space.base.name)
+            elif space.translation is not None:
+                found.add(self.function(space.translation))
+            if space.onto is not None:
+                found.add(self.space(space.onto))
+            self._spaces[space] = found
+        return self._spaces[space]
+
+    # ---- in what order -------------------------------------------------------------
+
+    def needs_journal(self, body: list[Stmt]) -> bool:
+        """Whether a trap that takes back effects may come after a write."""
+        return self._block(body, False)[0]
+
+    def writes_before_execute(self, body: list[Stmt]) -> bool:
+        found = self.body(body)
+        return found.executes and bool(found.writes)
+
+    def _called(self, function: Function, written: bool) -> tuple[bool, bool]:
+        key = function, written
+        if key not in self._order:
+            self._order[key] = self._block(function.body, written)
+        return self._order[key]
+
+    def _block(self, body: list[Stmt], written: bool) -> tuple[bool, bool]:
+        """(whether it may go wrong, whether something may have been written in the end)."""
+        wrong = False
+        for s in body:
+            for e in parts(s):
+                bad, written = self._evaluated(e, written)
+                wrong |= bad
+            match s:
+                case core.Write() | core.WriteElement():
+                    written |= getattr(s, "cell", None) is not self.isa.counter
+                case core.Store():
+                    wrong |= written and self.space(s.space).undoes
+                    written = True
+                case core.Raise():
+                    wrong |= written and not s.trap.keeps_effects
+                case core.Call():
+                    bad, written = self._called(s.function, written)
+                    wrong |= bad
+                case core.If():
+                    left, one = self._block(s.then, written)
+                    right, two = self._block(s.other, written)
+                    wrong, written = wrong or left or right, one or two
+                case core.Loop():
+                    for _ in range(2):
+                        if s.condition is not None:
+                            bad, written = self._evaluated(s.condition, written)
+                            wrong |= bad
+                        bad, inside = self._block(s.body, written)
+                        wrong, written = wrong or bad, written or inside
+        return wrong, written
+
+    def _evaluated(self, e: Expr, written: bool) -> tuple[bool, bool]:
+        found = self.expression(e)
+        if not found.writes:
+            return written and found.undoes, written
+        wrong = False
+        for part in core.operands(e):
+            bad, written = self._evaluated(part, written)
+            wrong |= bad
+        if isinstance(e, core.Load):
+            wrong |= written and self.space(e.space).undoes
+            written |= bool(self.space(e.space).writes)
+        elif isinstance(e, core.CallFunction):
+            bad, written = self._called(e.function, written)
+            wrong |= bad
+        return wrong, written
+
+
+def physical(space: Space) -> Space:
+    """The space that holds what is seen in ``space``."""
+    while space.onto is not None:
+        space = space.onto
+    return space

@@ -1,0 +1,189 @@
+"""The buffers of a generated machine: the record, and each space with its maps, reserved in full and used as touched."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from collections.abc import Iterator, MutableMapping
+
+from isa_specs.core import Isa
+from machine.errors import MachineError
+from machine.generated import slots
+from machine.generated.layout import PADDING, PAGE, Buffer, Layout
+from machine.state import Memory
+
+JOURNAL_BYTES = slots.UNDO_BYTES << 22  # an instruction takes at most 2**20 operations, of at most 4 pieces in bundled descriptions
+FILL_LIMIT = 1 << 26
+_WORD = (1 << 64) - 1
+
+
+def reserve(size: int) -> tuple[mmap.mmap, int]:
+    """``size`` zero bytes that take no room until they are touched, and their address."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
+    try:
+        room = mmap.mmap(-1, size, flags=flags)
+    except (OSError, ValueError) as error:
+        raise MachineError(f"no room for {size} bytes of address space: {error}") from None
+    return room, ctypes.addressof(ctypes.c_char.from_buffer(room))
+
+
+class Record:
+    """The words of one machine's state and the buffers they point to."""
+
+    def __init__(self, isa: Isa, layout: Layout):
+        self.isa, self.layout = isa, layout
+        self.room, self.address = reserve(layout.size + PADDING)
+        self.words = memoryview(self.room).cast("Q")
+        self.signed = memoryview(self.room).cast("q")
+        self._kept: list[mmap.mmap] = []
+        self._point(slots.JOURNAL, JOURNAL_BYTES)
+        self.words[slots.KEPT // 8] = self.words[slots.JOURNAL // 8]
+        self._point(slots.DECODED, slots.DECODED_BYTES * (slots.DECODED_ENTRIES + 1))
+        self.stop_forms = memoryview(self._point(slots.STOP_FORMS, len(isa.forms) + 1))[: len(isa.forms) + 1]
+        self._stops: tuple[list[int], bytes] = [], bytes(len(isa.forms) + 1)
+        self.spaces = {name: Cells(self, buffer) for name, buffer in layout.spaces.items()}
+
+    def _point(self, slot: int, size: int) -> mmap.mmap:
+        room, address = reserve(size)
+        self._kept.append(room)
+        self.words[slot // 8] = address
+        return room
+
+    def point(self, buffer: Buffer, what: str, size: int) -> mmap.mmap:
+        return self._point(self.layout.constants[self.layout.pointer(buffer, what)], size)
+
+    def __getitem__(self, slot: int) -> int:
+        return self.signed[slot // 8]
+
+    def __setitem__(self, slot: int, value: int) -> None:
+        self.signed[slot // 8] = value
+
+    def value(self, offset: int, limbs: int) -> int:
+        """An unsigned value of so many words."""
+        start, out = offset // 8, 0
+        for limb in range(limbs):
+            out |= self.words[start + limb] << 64 * limb
+        return out
+
+    def set_value(self, offset: int, limbs: int, value: int) -> None:
+        for limb in range(limbs):
+            self.words[offset // 8 + limb] = value >> 64 * limb & _WORD
+
+    def set_stops(self, addresses: list[int], forms: list[bool]) -> None:
+        """Where a run is to stop: before these addresses and these forms."""
+        wanted = bytes(forms) + b"\0"
+        if self._stops == (addresses, wanted):
+            return
+        self._stops = addresses, wanted
+        self.stop_forms[:] = wanted
+        if addresses:
+            room = self._point(slots.STOPS, 8 * len(addresses))
+            memoryview(room).cast("Q")[: len(addresses)] = memoryview(b"".join(a.to_bytes(8, "little") for a in addresses)).cast("Q")
+        self[slots.STOP_COUNT] = len(addresses)
+        self.forget()  # entries do not know of stops
+
+    def forget(self) -> None:
+        """Whatever was remembered may be wrong now."""
+        self.words[slots.REMEMBERED // 8] = 0
+        self.words[slots.CONTEXT // 8] = slots.UNKNOWN
+
+
+def _cast(view: memoryview, size: int) -> memoryview[int]:
+    match size:
+        case 1:
+            return view.cast("B")
+        case 2:
+            return view.cast("H")
+        case 4:
+            return view.cast("I")
+    return view.cast("Q")
+
+
+class Cells(MutableMapping[int, int]):
+    """A space of a generated machine, with the interface of :class:`machine.state.Memory`; what was never stored is 0."""
+
+    fill = 0
+
+    def __init__(self, record: Record, buffer: Buffer):
+        self.record, self.buffer = record, buffer
+        self.room = record.point(buffer, "base", buffer.size + PADDING)
+        self.flags = record.point(buffer, "flags", buffer.pages)
+        if buffer.cell_bytes == 1:
+            record.point(buffer, "cover", buffer.cover_bytes)
+        self._view = _cast(memoryview(self.room)[: buffer.size], buffer.cell_bytes)
+        self._exact = buffer.cell_bytes == 1
+        self.overturns = False  # set where remembered walks read the space cell by cell
+
+    def __getitem__(self, address: int) -> int:
+        return self._view[address]
+
+    def __setitem__(self, address: int, value: int) -> None:
+        self._view[address] = value
+        self.touched(address * self.buffer.cell_bytes, 1)
+
+    def touched(self, at: int, size: int) -> None:
+        """Note a store from outside to these bytes of the buffer."""
+        for page in range(at >> PAGE, (at + size - 1 >> PAGE) + 1):
+            flag = self.flags[page]
+            if flag & 2:
+                self.record.forget()
+            if not flag & 1:
+                self.flags[page] = flag | 1
+        if self.overturns:
+            self.record.forget()
+
+    def __delitem__(self, address: int) -> None:
+        self[address] = 0
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __iter__(self) -> Iterator[int]:
+        """The addresses that do not hold 0."""
+        per_page = (1 << PAGE) // self.buffer.cell_bytes
+        for page in self.pages():
+            first = page * per_page
+            for i, value in enumerate(self._view[first : first + per_page]):
+                if value:
+                    yield first + i
+
+    def pages(self) -> Iterator[int]:
+        """The numbers of the pages that were ever stored to."""
+        import numpy
+
+        found = numpy.flatnonzero(numpy.frombuffer(self.flags, numpy.uint8) & 1)
+        yield from (int(page) for page in found if page << PAGE < self.buffer.size)
+
+    def page(self, number: int) -> bytes:
+        """The contents of a page as they lie in the host."""
+        return self.room[number << PAGE : min((number + 1) << PAGE, self.buffer.size)]
+
+    def load(self, address: int, data: bytes) -> None:
+        """Put ``data`` at ``address``, one byte a cell."""
+        if not self._exact or address + len(data) > self.buffer.size:
+            for i, byte in enumerate(data, address):
+                self[i] = byte
+        elif data:
+            self.room[address : address + len(data)] = data
+            self.touched(address, len(data))
+
+    def bytes(self, address: int, count: int) -> bytes:
+        """``count`` cells of a space of bytes."""
+        return self.room[address : address + count]
+
+    def clear(self) -> None:
+        """All zero again, and no page stored to."""
+        for page in list(self.pages()):
+            first = page << PAGE
+            self.room[first : min(first + (1 << PAGE), self.buffer.size)] = bytes(min(1 << PAGE, self.buffer.size - first))
+            self.flags[page] &= 2
+        self.record.forget()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Cells | Memory):
+            return NotImplemented
+        if other.fill:
+            return all(self[address] == other[address] for address in range(self.buffer.cells))
+        return all(self[address] == other[address] for address in {*self, *other})
+
+    __hash__ = None  # type: ignore[assignment]  # mutable

@@ -1,0 +1,94 @@
+"""The names generated code is written in, for readers and type checkers; each compiler gives them its own meaning.
+
+All values are 64-bit integers that wrap. An address is a number, too. Nothing here is ever called.
+"""
+
+# ruff: noqa: N802 (capitals set primitives apart from functions of the generated code)
+
+from __future__ import annotations
+
+
+def LD(p: int) -> int:
+    """The word of the record, or of a table, at address ``p``."""
+    raise NotImplementedError
+
+
+def ST(p: int, value: int) -> int:
+    """Store a word."""
+    raise NotImplementedError
+
+
+def BYTE(p: int) -> int:
+    """A byte of the maps of pages and of watched cells, 0..255."""
+    raise NotImplementedError
+
+
+def SET_BYTE(p: int, value: int) -> int:
+    """Store the low 8 bits there."""
+    raise NotImplementedError
+
+
+def LOAD1(p: int) -> int:
+    """A byte of a space; LOAD2, LOAD4 and LOAD8 are wider, in the order of the host, zero-extended."""
+    raise NotImplementedError
+
+
+LOAD2 = LOAD4 = LOAD8 = LOAD1
+
+
+def STORE1(p: int, value: int) -> int:
+    """Store the low 8 bits in a space; STORE2, STORE4 and STORE8 more."""
+    raise NotImplementedError
+
+
+STORE2 = STORE4 = STORE8 = STORE1
+
+
+def SWAP2(value: int) -> int:
+    """The low 2 bytes reversed; SWAP4 and SWAP8 reverse more."""
+    raise NotImplementedError
+
+
+SWAP4 = SWAP8 = SWAP2
+
+
+def ULT(a: int, b: int) -> bool:
+    """a < b, both unsigned; ULE is a <= b."""
+    raise NotImplementedError
+
+
+ULE = ULT
+
+
+def UDIV(a: int, b: int, ones: int) -> int:
+    """Unsigned quotient; ``ones`` when b is 0."""
+    raise NotImplementedError
+
+
+def UREM(a: int, b: int) -> int:
+    """Unsigned remainder; a when b is 0."""
+    raise NotImplementedError
+
+
+def SDIV(a: int, b: int) -> int:
+    """Quotient truncated toward zero, wrapping; by zero 1 when a < 0, else -1. SREM: the remainder, by zero a."""
+    raise NotImplementedError
+
+
+SREM = SDIV
+
+
+def SHL(a: int, n: int, w: int) -> int:
+    """a << n, 0 when n >= w unsigned. LSHR: right, zeros come in. ASHR: right, signs come in."""
+    raise NotImplementedError
+
+
+LSHR = ASHR = SHL
+
+
+def outline(function):  # type: ignore[no-untyped-def]
+    """Never inlined. ``inline``: always. ``cold``: never, and seldom called. ``exported``: called from outside."""
+    return function
+
+
+inline = cold = exported = outline

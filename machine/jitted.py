@@ -1,0 +1,174 @@
+"""The jitted machine: the plain machine's interface on code generated from the description.
+
+What the generated code leaves out (see :mod:`machine.generated.emit`), the plain machine does, on the same state. With
+``VCHECK_JIT=0`` in the environment it does everything.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Iterable
+
+from isa_specs.core import Isa
+from isa_specs.encoding import Decoded, padded
+from machine.errors import MachineError
+from machine.generated import slots
+from machine.generated.emit import Unit
+from machine.generated.layout import NotGenerated, limbs
+from machine.generated.llvm import Compiled, compile_source
+from machine.generated.state import GeneratedState
+from machine.outcomes import Next, Trapped
+from machine.plain import Machine, Ran, StepResult
+from machine.state import Recorder, State
+
+_EVERY_KIND = 31  # a bit for each of TRAP_KINDS
+
+
+def enabled() -> bool:
+    """Whether generated code is wanted at all."""
+    return os.environ.get("VCHECK_JIT", "1") != "0"
+
+
+class JittedMachine(Machine):
+    """Carries out a description on states of :meth:`state`. ``undefined`` gives the bits of what the manual leaves undefined."""
+
+    def __init__(self, isa: Isa, *, undefined: int = 0, fast: bool = True):
+        super().__init__(isa, oracle=lambda width: undefined & (1 << width) - 1)
+        self.undefined = undefined & (1 << 64) - 1
+        self.unit = Unit(isa, fast)
+        self.code = Compiled(compile_source(self.unit.source))
+        word = ctypes.c_int64
+        self._run = ctypes.CFUNCTYPE(word, word, word)(self.code.address("run"))
+        self._peek = ctypes.CFUNCTYPE(word, word)(self.code.address("peek"))
+        self._prepare = ctypes.CFUNCTYPE(word, word)(self.code.address("prepare"))
+        self._deliver = ctypes.CFUNCTYPE(word, word, word, word)(self.code.address("deliver"))
+        self._traps = list(isa.traps.values())
+        self._known: dict[tuple[bytes, tuple[int, ...]], Decoded | None] = {}
+        self._context_slots = [self.unit.layout.constants[self.unit.decoding.slot(name).removeprefix("s + ")] for name in isa.contexts]
+
+    def state(self, like: State | None = None) -> GeneratedState:
+        """A fresh state, all zero or with the values of ``like``."""
+        rests_on = self.unit.rests_on
+        made = GeneratedState(self.isa, self.unit.layout, rests_on.cells, rests_on.others)
+        made.record.words[slots.UNDEFINED // 8] = self.undefined
+        self._prepare(made.record.address)
+        if like is not None:
+            made.assign(like)
+        return made
+
+    # ---- steps -----------------------------------------------------------------------
+
+    def step(self, state: State, *, bare: bool = False, recorder: Recorder | None = None) -> StepResult:
+        """See :meth:`machine.plain.Machine.step`. With a ``recorder`` the plain machine takes the step."""
+        if not isinstance(state, GeneratedState) or recorder is not None:
+            return super().step(state, bare=bare, recorder=recorder)
+        if state.halted:
+            raise MachineError(f"the machine has halted: {state.halted}")
+        record = state.record
+        address = state.cells[self.isa.counter.name]
+        decoded = self._decoded(state)
+        record[slots.LEAVE] = _EVERY_KIND
+        record[slots.EXECUTED] = -1
+        record[slots.PASS] = address + 1
+        self._run(record.address, 1)
+        status = record[slots.STATUS]
+        if status == slots.PLAIN:
+            return super().step(state, bare=bare)
+        executed = self._executed(state) if record[slots.EXECUTED] >= 0 else None
+        outcome = self._trapped(state, status) if status < 0 else Next()
+        if bare and isinstance(outcome, Trapped):
+            self.deliver(outcome.trap, outcome.args, state, outcome.ilen)
+        return StepResult(address, decoded, outcome, executed)
+
+    def _trapped(self, state: GeneratedState, status: int) -> Trapped:
+        number, memory = divmod(-1 - status, 2)
+        trap, at, args = self._traps[number], self.unit.layout.constants["ARGUMENTS"], []
+        for _, width in trap.params:
+            args.append(state.record.value(at, limbs(width)) & (1 << width) - 1)
+            at += 8 * limbs(width)
+        return Trapped(trap, tuple(args), "memory" if memory else trap.kind, state.record[slots.ILEN])
+
+    def _decoded(self, state: GeneratedState) -> Decoded | None:
+        """The instruction at the counter, None where there is none or it cannot be fetched."""
+        record = state.record
+        if self._peek(record.address) < 0 or record[slots.FORM] == len(self.isa.forms):
+            return None
+        return self._read(state, record[slots.KNOWN])
+
+    def _executed(self, state: GeneratedState) -> Decoded | None:
+        return None if state.record[slots.EXECUTED] == len(self.isa.forms) else self._read(state, 15)
+
+    def _read(self, state: GeneratedState, count: int) -> Decoded | None:
+        words, first = state.record.words, slots.BYTES // 8
+        data = bytes(words[first + i] for i in range(count))
+        contexts = tuple(words[slot // 8] for slot in self._context_slots)
+        key = data, contexts
+        if key not in self._known:
+            self._known[key] = self.decoder.decode(padded(data), lambda _: dict(zip(self.isa.contexts, contexts, strict=True)))
+        return self._known[key]
+
+    def decode(self, state: GeneratedState, address: int) -> Decoded | None:
+        """The instruction at ``address``, None where there is none or it cannot be fetched."""
+        name = self.isa.counter.name
+        before = state.cells[name]
+        state.cells[name] = address
+        try:
+            return self._decoded(state)
+        finally:
+            state.cells[name] = before
+
+    # ---- runs --------------------------------------------------------------------------
+
+    def run(self, state: State, max_steps: int, on_trap: Callable[[StepResult, State], bool] | None = None,
+            stops: Iterable[int] = (), stop_at: Iterable[str] = ()) -> Ran:
+        """See :meth:`machine.plain.Machine.run`. It stops, too, before an instruction at one of the addresses ``stops`` or
+        named in ``stop_at`` (``stopped`` is then "break"), except before the first."""
+        if not isinstance(state, GeneratedState):
+            return super().run(state, max_steps, on_trap)
+        record, done = state.record, 0
+        self._set_stops(state, sorted(set(stops)), set(stop_at))
+        record[slots.LEAVE] = 0 if on_trap is None else _EVERY_KIND
+        record[slots.PASS] = state.cells[self.isa.counter.name] + 1
+        last: StepResult | None = None
+        while done < max_steps:
+            if state.halted:
+                return Ran(done, "halted", last)
+            done += self._run(record.address, max_steps - done)
+            status = record[slots.STATUS]
+            if status == slots.STOPPED:
+                return Ran(done, "break", last)
+            if status == slots.HALT:
+                state.halted = self._why_halted(record[slots.HALTED])
+            elif status == slots.PLAIN:
+                last = super().step(state, bare=on_trap is None)
+                done += 1
+                if on_trap is not None and isinstance(last.outcome, Trapped) and not on_trap(last, state):
+                    return Ran(done, "trap", last)
+            elif status < 0:
+                last = self._at_trap(state, status)
+                assert on_trap is not None
+                if not on_trap(last, state):
+                    return Ran(done, "trap", last)
+        return Ran(done, "halted" if state.halted else "steps", last)
+
+    def _at_trap(self, state: GeneratedState, status: int) -> StepResult:
+        outcome = self._trapped(state, status)
+        address = state.record[slots.COUNTER_AT]
+        return StepResult(address, self.decode(state, address), outcome)
+
+    def _why_halted(self, number: int) -> str:
+        trap = self._traps[(number & 0xFFFFFFFF) - 1]
+        if number >> 32:
+            return f"{self._traps[(number >> 32) - 1].name} in the delivery of {trap.name}"
+        return f"{trap.name} has no delivery"
+
+    def _set_stops(self, state: GeneratedState, addresses: list[int], names: set[str]) -> None:
+        record = state.record
+        unknown = names - set(self.isa.instructions())
+        if unknown:
+            raise MachineError(f"{self.isa.name} has no instruction '{min(unknown)}'")
+        record.set_stops(addresses, [form.instruction in names for form in self.isa.forms])
+
+
+__all__ = ["JittedMachine", "NotGenerated", "enabled"]
