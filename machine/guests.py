@@ -1,0 +1,130 @@
+"""Guests: programs in assembly with the board they were written for, and the machines that run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import isa_specs
+from isa_specs.core import Isa
+from isa_specs.encoding import state_contexts
+from isa_specs.program import Program, assemble_program
+from machine.board import Board, BoardError, load_board
+from machine.errors import MachineError
+from machine.monitors.monitor import Monitor
+from machine.monitors.processor import PlainProcessor, Processor
+from machine.monitors.windows import Storage
+from machine.session import Session, start_state
+from machine.state import State
+
+FOLDER = Path(isa_specs.__file__).parent / "guests"
+HYBRID = "hybrid"
+ENTRY = "start"
+
+
+class NoSuchMonitor(MachineError):
+    """The description has no monitor of this name."""
+
+
+class TooLarge(MachineError):
+    """The guest does not fit into the storage that is left for it."""
+
+
+def folders(isa: Isa) -> list[Path]:
+    """Where guests of a description are: its own folder, then those of what it extends."""
+    stems = [Path(source).stem for source in isa.sources]
+    return [FOLDER / stem for stem in reversed(stems) if (FOLDER / stem / "board.toml").is_file()]
+
+
+def bundled(isa: Isa) -> dict[str, Path]:
+    """The guests that come with the package: name -> file."""
+    return {path.stem: path for folder in reversed(folders(isa)) for path in sorted(folder.glob("*.s"))}
+
+
+def board_for(isa: Isa, guest: Path) -> Board:
+    """The board beside the guest, or the one that comes with the description. Raises :class:`BoardError`."""
+    beside = guest.parent / "board.toml"
+    found = [beside] if beside.is_file() else [folder / "board.toml" for folder in folders(isa)]
+    if not found:
+        raise BoardError(f"nothing says how much storage a machine of {isa.name} has and what is attached to it",
+                         "put a board.toml beside the guest; docs/monitors.md shows what it says")
+    return load_board(isa, found[0])
+
+
+def assembled(board: Board, source: str, file: str) -> Program:
+    """The guest's bytes. Raises :class:`isa_specs.assembler.AssemblyError`."""
+    return assemble_program(board.isa, source, board.origin, state_contexts(board.isa, start_state(board, Storage.of_size(1)).cells), file)
+
+
+@dataclass(frozen=True, slots=True)
+class Machinery:
+    """A guest about to run: its session, the monitors from the lowest to its own, and all of the real machine's storage."""
+
+    session: Session
+    monitors: tuple[Monitor, ...]
+    storage: Storage
+    kept: int
+
+    def host_digest(self) -> str:
+        """SHA-256 of the storage the monitors keep for themselves."""
+        return Storage(self.storage.cells[: self.kept]).digest() if self.kept else ""
+
+
+def bare(board: Board, program: Program, size: int = 0, typed: bytes = b"", processor: Processor | None = None) -> Machinery:
+    """The guest alone on the machine, with ``size`` bytes of storage (default: all there is)."""
+    storage = Storage.of_size(size or board.size)
+    session = Session(processor or PlainProcessor(board.isa), loaded(board, program, storage), board, typed)
+    return Machinery(session, (), storage, 0)
+
+
+def monitored(board: Board, program: Program, monitor: str, depth: int = 1, typed: bytes = b"", processor: Processor | None = None
+              ) -> Machinery:
+    """The guest under ``depth`` monitors on each other; each keeps a part of the storage it is given.
+
+    ``monitor`` is a profile of the description, or ``hybrid``: its first profile, with supervisor mode interpreted. Raises
+    :class:`NoSuchMonitor`, :class:`TooLarge`."""
+    make = maker(board, monitor)
+    kept = depth * board.own
+    if kept >= board.size:
+        raise TooLarge(f"{depth} monitors keep {kept:#x} bytes for themselves, and there are {board.size:#x}")
+    storage = Storage.of_size(board.size)
+    guest = storage.window(kept, board.size - kept)
+    state = loaded(board, program, guest)
+    below: Processor = processor or PlainProcessor(board.isa)
+    monitors: list[Monitor] = []
+    for _ in range(depth):
+        monitors.append(make(below))
+        below = monitors[-1]
+    return Machinery(Session(below, state, board, typed), tuple(monitors), storage, kept)
+
+
+def maker(board: Board, name: str) -> Callable[[Processor], Monitor]:
+    """What makes the named monitor on a processor. Raises :class:`NoSuchMonitor`."""
+    profiles = board.isa.monitors
+    if name in profiles:
+        return lambda below: Monitor(below, profiles[name], host=board.host)
+    if name == HYBRID and profiles:
+        return lambda below: Monitor(below, next(iter(profiles.values())), hybrid=True, host=board.host)
+    raise NoSuchMonitor(f"{board.isa.name} has no monitor '{name}'")
+
+
+def monitor_names(isa: Isa) -> list[str]:
+    return [*isa.monitors, *([HYBRID] if isa.monitors else [])]
+
+
+def loaded(board: Board, program: Program, storage: Storage) -> State:
+    """The starting state with the program in storage. Raises :class:`TooLarge`."""
+    end = program.origin + len(program.bytes)
+    if end > len(storage):
+        raise TooLarge(f"the guest takes {end:#x} bytes, and there are {len(storage):#x}")
+    state = start_state(board, storage)
+    storage.load(program.origin, program.bytes)
+    state[board.isa.counter.name] = program.labels.get(ENTRY, program.origin)
+    return state
+
+
+__all__ = [
+    "HYBRID", "Machinery", "NoSuchMonitor", "TooLarge", "assembled", "bare", "board_for", "bundled", "loaded", "maker", "monitor_names",
+    "monitored",
+]

@@ -1,0 +1,117 @@
+"""What monitors stand on and what they make: something that runs instructions on a state.
+
+The plain machine is one, a monitor on it is one, so is a monitor on that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Set
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from isa_specs.core import Isa, Trap
+from machine.outcomes import Trapped
+from machine.plain import Machine, StepResult
+from machine.state import Place, Recorder, State
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a run came to, in instructions and events.
+
+    ``direct``: completed on the machine below; ``emulated``: carried out by the interpreter after a trap; ``interpreted``: never
+    given to the machine below (a hybrid monitor's supervisor mode); ``reflected``: traps handed to the guest; ``delivered``: traps the
+    machine below delivered to the guest itself; ``traps``: by cause, as the machine below raised them; ``exits``: by reason."""
+
+    direct: int = 0
+    emulated: int = 0
+    interpreted: int = 0
+    reflected: int = 0
+    delivered: int = 0
+    entries: int = 0
+    traps: Counter[str] = field(default_factory=Counter)
+    exits: Counter[str] = field(default_factory=Counter)
+    disturbed: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def instructions(self) -> int:
+        return self.direct + self.emulated + self.interpreted + self.reflected + self.delivered
+
+    @property
+    def share(self) -> float:
+        """The part of the guest's instructions that were the monitor's work, 0 to 1."""
+        return (self.emulated + self.interpreted + self.reflected) / self.instructions if self.instructions else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a run stopped after ``steps`` instructions, one that trapped included.
+
+    ``written`` holds the watched places the last instruction wrote, its trap's delivery included."""
+
+    steps: int
+    why: Literal["steps", "trap", "watched", "halted"]
+    last: StepResult | None = None
+    written: frozenset[Place] = frozenset()
+
+
+class Processor(Protocol):
+    """Runs instructions of ``isa`` on states."""
+
+    @property
+    def isa(self) -> Isa: ...
+
+    @property
+    def counters(self) -> Counters: ...
+
+    def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Set[str] = frozenset()) -> Stop:
+        """Run until a trap, until an instruction has written a component named in ``watch``, or for ``max_steps``.
+
+        ``bare``: traps are delivered and the run goes on."""
+        ...
+
+    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int) -> None:
+        """What the bare machine does on a trap."""
+        ...
+
+
+class PlainProcessor:
+    """The plain machine as a processor."""
+
+    def __init__(self, isa: Isa, machine: Machine | None = None):
+        self.isa = isa
+        self.machine = machine or Machine(isa)
+        self.counters = Counters()
+
+    def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Set[str] = frozenset()) -> Stop:
+        last, counters = None, self.counters
+        for count in range(1, max_steps + 1):
+            if state.halted:
+                return Stop(count - 1, "halted", last)
+            recorder = Recorder() if watch else None
+            last = self.machine.step(state, recorder=recorder)
+            trapped = last.outcome if isinstance(last.outcome, Trapped) else None
+            if trapped is None:
+                counters.direct += 1
+            else:
+                counters.traps[trapped.trap.name] += 1
+                if bare:
+                    counters.delivered += 1
+                    self.machine.deliver(trapped.trap, trapped.args, state, trapped.ilen, recorder)
+            written = watched(recorder, watch)
+            if trapped is not None and not bare:
+                return Stop(count, "trap", last, written)
+            if written:
+                return Stop(count, "watched", last, written)
+        return Stop(max_steps, "halted" if state.halted else "steps", last)
+
+    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int) -> None:
+        self.machine.deliver(trap, args, state, ilen)
+
+
+def watched(recorder: Recorder | None, watch: Set[str]) -> frozenset[Place]:
+    """The places among what was written whose component is watched."""
+    if recorder is None:
+        return frozenset()
+    return frozenset(place for place in recorder.written if place[0] in watch)

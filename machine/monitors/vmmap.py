@@ -1,0 +1,128 @@
+"""The VM map of a monitor profile at work: what the real machine is given when a guest runs, and what is taken back.
+
+CACM 17(7), 1974, "Virtual machine map". Storage and whatever else is the guest's is shared between the two states; the real one
+sees it at guest-relative addresses, as the proofs do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from isa_specs import core
+from isa_specs.core import Cell, Const, Isa, Space
+from isa_specs.core import Monitor as Profile
+from machine.activation import EXECUTE, READ, WRITE
+from machine.errors import MachineError
+from machine.monitors.windows import Beyond, Storage
+from machine.plain import Machine
+from machine.state import State
+
+TABLE_ROOM = 0x10_0000  # bytes of real addresses kept for each table the monitor has moved
+
+
+class VirtualMachineMap:
+    """f of one profile. ``host`` gives values for what the monitor owns, by component; where it is silent the real machine gets the
+    guest's own value, except that tables the processor walks are moved behind the guest's storage."""
+
+    def __init__(self, machine: Machine, profile: Profile, host: Mapping[str, int], controls: Mapping[str, int]):
+        self.machine, self.profile, self.isa = machine, profile, machine.isa
+        self.given = self._given(host, controls)
+        self.guest = [name for name in self.isa.cells if name not in self.given and self.owner(name) == "guest"]
+        self.host = [name for name in self.isa.cells if name not in self.given and self.owner(name) == "host"]
+        self.maps = [(keep.target.name, keep.value) for keep in profile.keeps.values()
+                     if keep.value is not None and not isinstance(keep.value, Const)]
+        self.real = State(self.isa)
+        self.expected: dict[str, int] = {}
+
+    def owner(self, name: str) -> str:
+        """Who owns a component, as docs/definitions.md has it: ``guest`` or ``host``."""
+        keep = self.profile.keeps.get(name)
+        return "guest" if keep is None or keep.how == "guest" else "host"
+
+    def owned_by_guest(self, names: frozenset[str]) -> frozenset[str]:
+        return frozenset(name for name in names if self.owner(name) == "guest")
+
+    def _given(self, host: Mapping[str, int], controls: Mapping[str, int]) -> dict[str, int]:
+        """The components whose real value does not depend on the guest."""
+        given: dict[str, int] = {}
+        for space, start in self.tables():
+            assert space.base is not None
+            if self.owner(space.base.name) == "host":
+                given[space.base.name] = start
+        for name, keep in self.profile.keeps.items():
+            if isinstance(keep.value, Const):
+                given[name] = keep.value.value
+            elif keep.how == "control":
+                if name not in controls:
+                    raise MachineError(f"no value for the control '{name}'")
+                given[name] = controls[name]
+            elif keep.how == "host" and name in host and isinstance(keep.target, Cell):
+                given[name] = host[name]
+        return given
+
+    def tables(self) -> list[tuple[Space, int]]:
+        """The spaces reached through a register, and where the monitor puts them."""
+        found = [space for space in self.isa.spaces.values() if space.base is not None]
+        return [(space, (1 << space.base.width) - (i + 1) * TABLE_ROOM) for i, space in enumerate(found) if space.base is not None]
+
+    # ---- entering and leaving ----------------------------------------------------------------
+
+    def enter(self, virtual: State) -> State:
+        """f(virtual), in the state kept for it."""
+        real, cells = self.real, virtual.cells
+        real.halted = ""
+        real.cells.update(self.given)
+        for name in self.guest:
+            real.cells[name] = cells[name]
+        for name in self.host:
+            real.cells[name] = cells[name]
+        for name, value in self.maps:
+            real.cells[name] = self.machine.evaluate(value, virtual)
+        for name, values in virtual.arrays.items():
+            if self.owner(name) == "guest":
+                real.arrays[name] = values
+        for name, memory in virtual.memory.items():
+            if self.owner(name) == "guest":
+                real.memory[name] = self._seen(memory, virtual) if isinstance(memory, Storage) else memory
+        self.expected = dict(real.cells)
+        return real
+
+    def _seen(self, window: Storage, virtual: State) -> Storage:
+        moved = [(start, TABLE_ROOM, self._inside(space, virtual)) for space, start in self.tables()
+                 if space.base is not None and space.base.name in self.given]
+        return Beyond(window.cells, moved) if moved else window
+
+    def _inside(self, space: Space, virtual: State) -> Callable[[int], int | None]:
+        """Where the guest's own table has its entry at an offset."""
+        def where(offset: int) -> int | None:
+            found = (self.machine.place(space, offset, virtual, access) for access in (READ, WRITE, EXECUTE))
+            return next((place[1] for place in found if place is not None), None)
+
+        return where
+
+    def leave(self, virtual: State) -> list[str]:
+        """Take the guest's components back; returns the monitor's own that the guest has changed, which must be none."""
+        real = self.real
+        for name in self.guest:
+            virtual.cells[name] = real.cells[name]
+        virtual.halted = real.halted
+        return [name for name, value in self.expected.items() if real.cells[name] != value and self.owner(name) == "host"]
+
+
+def effects(isa: Isa) -> Callable[[core.Form], bool]:
+    """Whether a form may have changed something but the counter by the time it traps; remembered."""
+    from isa_specs.cost import parts
+
+    known: dict[object, bool] = {}
+
+    def writes(item: core.Expr | core.Stmt | core.Function) -> bool:
+        if item not in known:
+            known[item] = False
+            own = isinstance(item, core.WriteElement | core.Store) or (isinstance(item, core.Write) and item.cell is not isa.counter)
+            known[item] = own or any(map(writes, parts(item)))
+        return known[item]
+
+    return lambda form: any(map(writes, form.body))
+
+
+__all__ = ["VirtualMachineMap", "effects"]

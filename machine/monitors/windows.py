@@ -1,0 +1,106 @@
+"""Storage as a board provides it, and windows in it: the allocator's side of a monitor.
+
+A machine sees ``size`` bytes from address 0. A guest sees a window of its monitor's storage, behind the part the monitor keeps for
+itself; the window of a guest's guest lies in that. So all of them are parts of one block of bytes, and no address leads out of a window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+
+from machine.errors import MachineError
+from machine.state import Memory
+
+
+class Storage(Memory):
+    """``cells`` bytes of installed storage. Where nothing is installed, reads give zero and writes are lost."""
+
+    __slots__ = ("cells",)
+
+    def __init__(self, cells: memoryview | bytearray):
+        super().__init__()
+        self.cells = memoryview(cells)
+
+    @classmethod
+    def of_size(cls, size: int) -> Storage:
+        return cls(bytearray(size))
+
+    def window(self, origin: int, size: int) -> Storage:
+        """The ``size`` bytes from ``origin`` on, shared. Raises MachineError when they are not all there."""
+        if origin < 0 or size <= 0 or origin + size > len(self.cells):
+            raise MachineError(f"no window of {size:#x} bytes at {origin:#x} in {len(self.cells):#x} bytes of storage")
+        return Storage(self.cells[origin : origin + size])
+
+    def digest(self) -> str:
+        """SHA-256 of the contents, in hexadecimal."""
+        return hashlib.sha256(self.cells).hexdigest()
+
+    def __getitem__(self, address: int) -> int:
+        return self.cells[address] if address < len(self.cells) else 0
+
+    def __setitem__(self, address: int, value: int) -> None:
+        if address < len(self.cells):
+            self.cells[address] = value
+
+    def __missing__(self, address: int) -> int:
+        return self[address]
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, int) and 0 <= address < len(self.cells)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.cells)))
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Storage):
+            return bytes(self.cells) == bytes(other.cells)
+        return NotImplemented if not isinstance(other, Memory) else Memory(enumerate(self.cells)) == other
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def copy(self) -> Storage:
+        """The same contents in bytes of its own."""
+        return Storage(bytearray(self.cells))
+
+    def load(self, address: int, data: bytes) -> None:
+        if address + len(data) > len(self.cells):
+            raise MachineError(f"{len(data)} bytes at {address:#x} do not fit in {len(self.cells):#x} bytes of storage")
+        self.cells[address : address + len(data)] = data
+
+
+class Beyond(Storage):
+    """A guest's window as the real machine sees it: behind it the monitor has put something of its own.
+
+    ``parts`` are (first address, bytes, where): ``where`` gives the address in the guest's window that stands for an offset, or None
+    for an address where there is nothing. Tables the monitor has moved are reached so."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, cells: memoryview, parts: Iterable[tuple[int, int, Callable[[int], int | None]]]):
+        super().__init__(cells)
+        self.parts = tuple(parts)
+
+    def _inside(self, address: int) -> int | None:
+        if address < len(self.cells):
+            return address
+        for first, length, where in self.parts:
+            if first <= address < first + length:
+                inside = where(address - first)
+                return inside if inside is not None and inside < len(self.cells) else None
+        return None
+
+    def __getitem__(self, address: int) -> int:
+        inside = self._inside(address)
+        return 0 if inside is None else self.cells[inside]
+
+    def __setitem__(self, address: int, value: int) -> None:
+        inside = self._inside(address)
+        if inside is not None:
+            self.cells[inside] = value
+
+
+__all__ = ["Beyond", "Storage"]
