@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EPILOG = """commands besides checking:
   vcheck list                  the descriptions that come with the program
   vcheck show SPEC INSTR       one instruction: description, encodings, footprint, verdict
+  vcheck run SPEC GUEST        a program on the described machine, bare or under a monitor
   vcheck explain [CODE]        what a code such as PG103 or SP207 means
   vcheck schema                the JSON Schema of --format json
   vcheck cache dir|clear       where results are remembered; forget them

@@ -94,4 +94,13 @@ def cache(arguments: list[str]) -> int:
     return PROVED
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"list": list_, "show": show, "explain": explain, "schema": schema, "cache": cache}
+def run(arguments: list[str]) -> int:
+    """A guest on the described machine, bare or under a monitor."""
+    from checker.run_command import run as run_guest
+
+    return run_guest(arguments)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "list": list_, "show": show, "run": run, "explain": explain, "schema": schema, "cache": cache,
+}

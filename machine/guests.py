@@ -54,7 +54,8 @@ def board_for(isa: Isa, guest: Path) -> Board:
 
 def assembled(board: Board, source: str, file: str) -> Program:
     """The guest's bytes. Raises :class:`isa_specs.assembler.AssemblyError`."""
-    return assemble_program(board.isa, source, board.origin, state_contexts(board.isa, start_state(board, Storage.of_size(1)).cells), file)
+    start = start_state(board, Storage.of_size(board.size))
+    return assemble_program(board.isa, source, board.origin, state_contexts(board.isa, start.cells), file)
 
 
 @dataclass(frozen=True, slots=True)
