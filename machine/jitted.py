@@ -45,12 +45,12 @@ class JittedMachine(Machine):
         self._deliver = ctypes.CFUNCTYPE(word, word, word, word)(self.code.address("deliver"))
         self._traps = list(isa.traps.values())
         self._known: dict[tuple[bytes, tuple[int, ...]], Decoded | None] = {}
-        self._context_slots = [self.unit.layout.constants[self.unit.decoding.slot(name).removeprefix("s + ")] for name in isa.contexts]
+        self._context_slots = [self.unit.decoding.offset(name) for name in isa.contexts]
 
     def state(self, like: State | None = None) -> GeneratedState:
         """A fresh state, all zero or with the values of ``like``."""
         rests_on = self.unit.rests_on
-        made = GeneratedState(self.isa, self.unit.layout, rests_on.cells, rests_on.others)
+        made = GeneratedState(self.isa, self.unit.layout, self.unit.decoding, rests_on.cells, rests_on.others)
         made.record.words[slots.UNDEFINED // 8] = self.undefined
         self._prepare(made.record.address)
         if like is not None:

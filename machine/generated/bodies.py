@@ -427,6 +427,7 @@ class FormBody(Body):
         direct = any(isinstance(s, core.Write) and s.cell is unit.isa.counter for s in unit.statements(form.body))
         self.in_record = written or (direct and self.shown)
         self.shown |= self.in_record
+        self.completes = unit.analysis.body(form.body).completes
 
     def write(self, unpacking: Sequence[str]) -> str:
         self.code(f"def {self.name}(s, pc, ilen, w0, w1, w2):")
@@ -462,8 +463,9 @@ class FormBody(Body):
             self.code(f"    npc = LD({self.address_of(self.unit.isa.counter)})")
 
     def fail(self, status: str) -> None:
-        self._goes_on()
-        self.code("ST(s + NEXT, npc)")
+        if self.completes:
+            self._goes_on()
+            self.code("ST(s + NEXT, npc)")
         self.code(f"return {status}")
 
     def give(self, value: Expr | None) -> None:

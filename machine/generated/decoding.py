@@ -1,27 +1,28 @@
-"""The decoder as generated code: prefixes, contexts, the tree of first bytes, then each form's own test.
-
-It does what :class:`isa_specs.encoding.Decoder` does, byte for byte: a byte is fetched only when all before it fit.
+"""Tables for the decoder of generated code (:mod:`decoder_runtime`), and the little of it that is code: fetch, prefixes,
+contexts and the conditions of encodings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from isa_specs.core import FixedEncoding, Form
-from isa_specs.elements import MAX_LENGTH, Address, Element, Fixed, ModRMByte, Number, Opcode
+from isa_specs.core import MODRM_FIELDS, Expr, FixedEncoding, Form
+from isa_specs.elements import Address, Element, Fixed, ModRMByte, Number, Opcode
 from isa_specs.encoding import Codec, decoder
 from isa_specs.evaluate import conjuncts, field_names
 from machine.generated.bodies import Body
-from machine.generated.layout import NotGenerated, literal, mask, plain_name
+from machine.generated.layout import NotGenerated, mask, plain_name
 from machine.generated.names import Code, Role
-from machine.generated.slots import WORDS
+from machine.generated.slots import ADDRESS, ALONE, END, JOIN, KEEP, LITERAL, NUMBER, PACK, TEST, WHERE
 
 if TYPE_CHECKING:
     from isa_specs.encoding import Trie
     from machine.generated.emit import Unit
 
-MAX_WORDS = 3
+MAX_WORDS = 3  # of packed fields
+Operation = tuple[int, int, int, int]
 
 
 class Packing:
@@ -36,11 +37,10 @@ class Packing:
         widths |= form.fields
         if isinstance(form.encoding, FixedEncoding):
             self.constants |= dict(form.encoding.values)
-            if isa.prefixes:
-                self.constants |= {prefix.name: 0 for prefix in isa.prefixes.values()}
-        for element in decoder(isa).codec(form).steps:
-            if isinstance(element[0], ModRMByte) and element[0].digit is not None:
-                self.constants["reg"] = element[0].digit
+            self.constants |= {prefix.name: 0 for prefix in isa.prefixes.values()}  # it takes none
+        for element, _ in decoder(isa).codec(form).steps:
+            if isinstance(element, ModRMByte) and element.digit is not None:
+                self.constants["reg"] = element.digit
         self.places: dict[str, tuple[int, int, int]] = {}  # word, shift, width
         free = [64] * MAX_WORDS
         for name in sorted(used - self.constants.keys(), key=lambda name: (-widths[name], name)):
@@ -50,311 +50,189 @@ class Packing:
                 raise NotGenerated(f"the fields of {form.instruction} are too wide for generated code")
             self.places[name] = word, 64 - free[word], width
             free[word] -= width
-        self.names = {name: f"d_{i}_{plain_name(name)}" for i, name in enumerate(sorted(used))}
+        self.names = {name: f"d{i}_{plain_name(name)}" for i, name in enumerate(sorted(used))}
 
     def unpacking(self) -> list[str]:
+        """Lines that give the fields their names."""
         lines = [f"{name} = {self.constants[field]}" for field, name in self.names.items() if field not in self.places]
         for field, (word, shift, width) in self.places.items():
             text = f"w{word}" if not shift else f"LSHR(w{word}, {shift}, 64)"
             lines.append(f"{self.names[field]} = {text}" + (f" & {mask(width)}" if shift + width < 64 else ""))
         return lines
 
-    def packed(self, values: dict[str, str]) -> list[str]:
-        words: dict[int, list[str]] = {}
-        for field, (word, shift, _) in self.places.items():
-            words.setdefault(word, []).append(f"{values[field]} << {shift}" if shift else values[field])
-        return [f"ST(s + {WORDS + 8 * word}, {' | '.join(texts)})" for word, texts in sorted(words.items())]
-
 
 class Decoding:
-    """Writes the decoder of one module."""
+    """The decoder of one description. ``nodes``, ``leaves`` and ``programs`` are its tables, in words."""
 
     def __init__(self, unit: Unit):
         self.unit, self.isa = unit, unit.isa
         self.decoder = decoder(unit.isa)
         self.packings = {form: Packing(unit, form) for form in unit.isa.forms}
-        self.numbers = {form: number for number, form in enumerate(unit.isa.forms)}
-        self.known: dict[str, str] = {}  # prefixes and contexts -> the word of the record they are in
-        for i, name in enumerate([*self.isa.prefixes, *self.isa.contexts]):
-            constant = f"k{i}_{plain_name(name)}"
-            unit.layout.constants[constant] = unit.layout.take()
-            self.known[name] = f"LD(s + {constant})"
-        self._nodes: dict[int, str] = {}
-        self._matches: set[Form] = set()
+        self.fields: dict[str, str] = {}  # the constant that places a field in the record
+        self._wheres: dict[str, int] = {}
+        self.nodes: list[int] = [0]
+        self.leaves: list[int] = []
+        self.programs: list[int] = []
 
-    def slot(self, name: str) -> str:
-        return self.known[name][3:-1]
+    def field(self, name: str) -> str:
+        """The word of the record that holds a field while its instruction is decoded."""
+        if name not in self.fields:
+            constant = self.fields[name] = f"k{len(self.fields)}_{plain_name(name)}"
+            self.unit.layout.constants[constant] = self.unit.layout.take()
+        return self.fields[name]
+
+    def offset(self, name: str) -> int:
+        return self.unit.layout.constants[self.field(name)]
 
     def write(self) -> None:
-        self._contexts()
+        constants = self.unit.layout.constants
+        for name in MODRM_FIELDS:
+            constants[f"F_{name.upper()}"] = self.offset(name)
+        constants["F_WIDE"] = self.offset("addrsize") if "addrsize" in self.isa.contexts or "addrsize" in self.isa.prefixes else -1
+        counter = self.isa.counter
+        constants |= {"TOO_LONG": self.unit.too_long, "NO_FORM": len(self.isa.forms), "LITTLE": int(self.isa.little),
+                      "COUNTER": self.unit.layout.cells[counter.name].offset, "COUNTER_MASK": (1 << counter.width) - 1}
+        self._starts: dict[Form, int] = {}
+        self.nodes[0] = self._node(self.decoder.trie, {})
         self._fetch()
-        tree = self._node(self.decoder.trie)
-        code = Code()
-        code("@outline\ndef decode(s):")
-        code.depth += 1
-        code('"""FORM, LENGTH and WORDS of the instruction whose bytes are fetched or named; a trap when the fetch is refused."""')
-        code("ST(s + DECODES, LD(s + DECODES) + 1)")
-        code(f"ST(s + FORM, {len(self.isa.forms)})")
-        code("at = 0")
-        if self.isa.prefixes:
-            self._prefixes(code)
-        if self.isa.contexts:
-            code("t = contexts(s)")
-            if self.traps:
-                code("if t < 0:")
-                code("    return t")
-        code(f"t = {tree}(s, at, at)")
-        code(f"if t < 0 and t != {self.unit.too_long}:")
-        code("    return t")
-        code("return 0")
-        self.unit.add(code.text)
+        self._contexts()
+        self._fits()
 
-    def _prefixes(self, code: Code) -> None:
+    @cached_property
+    def early(self) -> bool:
+        return bool(self.isa.prefixes)
+
+    def _fetch(self) -> None:
+        name, _ = self.unit.fetch()
+        self.unit.add(f"def fetch_byte(s, a):\n    return {name}(s, a)\n")
+
+    def write_prefixes(self) -> str:
+        """The function ``prefixes``; it calls ``byte``, so that it stands behind that."""
+        code = Code()
+        code("@outline\ndef prefixes(s):")
+        code.depth += 1
+        code('"""Each group of prefixes at most once, in any order; how many bytes they are."""')
+        code("at = 0")
+        if not self.isa.prefixes:
+            code("return at")
+            return code.text
         for i, prefix in enumerate(self.isa.prefixes.values()):
-            code(f"ST({self.slot(prefix.name)}, 0)")
+            code(f"ST(s + {self.field(prefix.name)}, 0)")
             code(f"seen{i} = 0")
         code("going = 1")
         code("while going == 1:")
         code.depth += 1
         code("b = byte(s, at)")
         code("if b < 0:")
-        code(f"    if b == {self.unit.too_long}:")
-        code("        return 0")
         code("    return b")
         code("going = 0")
         groups = {name: i for i, name in enumerate(self.isa.prefixes)}
+        # One byte belongs to one group only, so that no second test of a round can fit.
         for byte, (name, value) in self.decoder._prefix_bytes.items():
             code(f"if b == {byte:#x} and seen{groups[name]} == 0:")
-            code(f"    ST({self.slot(name)}, {value})")
+            code(f"    ST(s + {self.field(name)}, {value})")
             code(f"    seen{groups[name]} = 1")
             code("    going = 1")
-            # One byte belongs to one group only, so that no second test of this round can fit.
         code("at += going")
         code.depth -= 1
+        code("return at")
+        return code.text
 
     def _contexts(self) -> None:
-        self.traps = False
-        if not self.isa.contexts:
-            return
-        fields = {name: self.known[name] for name in [*self.isa.prefixes, *self.isa.contexts]}
+        fields = {name: f"LD(s + {self.field(name)})" for name in [*self.isa.prefixes, *self.isa.contexts]}
         body = Body(self.unit, False, Role.CONTEXT, fields)
         body.code("@outline\ndef contexts(s):")
         body.code.depth += 1
         for name, expr in self.isa.contexts.items():
-            self.traps |= self.unit.analysis.expression(expr).traps
             text = body.value(expr)
-            body.code(f"ST({self.slot(name)}, {text})")
+            body.code(f"ST(s + {self.field(name)}, {text})")
         body.code("return 0")
         self.unit.add(body.code.text)
 
-    def _fetch(self) -> None:
-        counter = self.isa.counter
-        name, traps = self.unit.fetch()
+    def _fits(self) -> None:
         code = Code()
-        code("@outline\ndef byte(s, i):")
+        code("@outline\ndef fits(s, number):")
         code.depth += 1
-        code('"""Byte i of the instruction, fetched with all before it if need be."""')
-        code("n = LD(s + KNOWN)")
-        code("while n <= i:")
-        code.depth += 1
-        code(f"if n == {MAX_LENGTH}:")
-        code(f"    return {self.unit.too_long}")
-        code(f"b = {name}(s, LD(s + {self.unit.layout.cells[counter.name].name}) + n & {mask(counter.width)})")
-        if traps:
-            code("if b < 0:")
-            code("    return b")
-        code("ST(s + BYTES + 8 * n, b)")
-        code("n += 1")
-        code("ST(s + KNOWN, n)")
-        code.depth -= 1
-        code("return LD(s + BYTES + 8 * i)")
+        code('"""Conditions of the encodings, on the fields decoded so far."""')
+        for text, number in self._wheres.items():
+            code(f"{'elif' if number else 'if'} number == {number}:")
+            code.lines += ["        " + line for line in text.split("\n")]
+        code("return 0")
         self.unit.add(code.text)
 
-    # ---- the tree ----------------------------------------------------------------------------
+    def _where(self, part: Expr) -> int:
+        fields = {name: f"LD(s + {self.field(name)})" for name in field_names(part)}
+        body = Body(self.unit, False, Role.CONTEXT, fields)
+        body.code(f"return int({body.condition(part)})")
+        return self._wheres.setdefault(body.code.text.rstrip("\n"), len(self._wheres))
 
-    def _node(self, node: Trie) -> str:
-        """Name of ``f(s, at, depth)``: 1 when a form was found, 0 when none fits, or a trap."""
-        if id(node) in self._nodes:
-            return self._nodes[id(node)]
-        name = self._nodes[id(node)] = f"n{len(self._nodes)}"
-        code = Code()
-        code(f"def {name}(s, at, depth):")
-        code.depth += 1
-        if isinstance(node, list):
-            arms: dict[str, list[int]] = {}
-            for number, child in enumerate(node):
-                if child:  # an empty leaf fits nothing
-                    arms.setdefault(self._node(child), []).append(number)
-            code("b = byte(s, depth)")
-            code("if b < 0:")
-            code("    return b")
-            self._branches(code, arms)
-            code("return 0")
-        else:
-            for codec in node:
-                match = self._match(codec)
-                condition = "" if codec.takes_prefixes or not self.isa.prefixes else "at == 0"
-                if condition:
-                    code(f"if {condition}:")
-                    code.depth += 1
-                code(f"t = {match}(s, at)")
-                code("if t != 0:")
-                code("    return t")
-                if condition:
-                    code.depth -= 1
-            code("return 0")
-        self.unit.add(code.text)
-        return name
+    # ---- tables ------------------------------------------------------------------------------
 
-    @staticmethod
-    def _branches(code: Code, arms: dict[str, list[int]]) -> None:
-        most = max(arms, key=lambda name: len(arms[name]), default="")
-        shared = most if most and len(arms[most]) > 64 else ""
-        word = "if"
-        for name, numbers in arms.items():
-            if name != shared:
-                for number in numbers:
-                    code(f"{word} b == {number}:")
-                    code(f"    return {name}(s, at, depth + 1)")
-                    word = "elif"
-        if shared:
-            rest = set(range(256)) - {number for numbers in arms.values() for number in numbers}
-            for number in sorted(rest):
-                code(f"{word} b == {number}:")
-                code("    return 0")
-                word = "elif"
-            code(f"return {shared}(s, at, depth + 1)")
-
-    # ---- one form ------------------------------------------------------------------------------
-
-    def _match(self, codec: Codec) -> str:
-        form = codec.form
-        name = f"match{self.numbers[form]}"
-        if form in self._matches:
-            return name
-        self._matches.add(form)
-        code, values = Code(), dict(self.known)
-        code(f"def {name}(s, at):")
-        code.depth += 1
-        remaining = [(part, field_names(part)) for part in conjuncts(form.where)]
-        known = set(values)
-        remaining = self._conditions(code, remaining, known, values)
-        for i, (element, _) in enumerate(codec.steps):
-            self._element(code, element, i, values)
-            known.update(element.names)
-            remaining = self._conditions(code, remaining, known, values)
-        code(f"ST(s + FORM, {self.numbers[form]})")
-        code("ST(s + LENGTH, at)")
-        for line in self.packings[form].packed(values):
-            code(line)
-        code("return 1")
-        self.unit.add(code.text)
-        return name
-
-    def _conditions(self, code: Code, remaining, known: set[str], values: dict[str, str]):  # type: ignore[no-untyped-def]
-        """Test what can be tested; what is left."""
-        left = []
-        for part, names in remaining:
-            if not names <= known:
-                left.append((part, names))
-                continue
-            body = Body(self.unit, False, Role.CONTEXT, values)
-            body.code, body._temporaries = code, 100 * len(code.lines)
-            code(f"if not ({body.condition(part)}):")
-            code("    return 0")
-        return left
-
-    def _byte(self, code: Code, name: str) -> None:
-        code(f"{name} = byte(s, at)")
-        code(f"if {name} < 0:")
-        code(f"    return {name}")
-        code("at += 1")
-
-    def _number(self, code: Code, name: str, length: int) -> None:
-        """``length`` bytes from ``at`` on as a number, in the order of the description."""
-        code(f"{name} = 0")
-        for i in range(length):
-            self._byte(code, f"{name}_b")
-            if self.isa.little:
-                code(f"{name} |= {name}_b << {8 * i}")
+    def _node(self, node: Trie, done: dict[int, int]) -> int:
+        """The word for a node: even, half of it where its 256 words begin; odd, half of it where a leaf does; 0 for an empty leaf."""
+        if id(node) not in done:
+            if isinstance(node, list):
+                children = {id(child): self._node(child, done) for child in {id(child): child for child in node}.values()}
+                done[id(node)] = 2 * len(self.nodes)
+                self.nodes += [children[id(child)] for child in node]
+            elif not node:
+                done[id(node)] = 0
             else:
-                code(f"{name} = {name} << 8 | {name}_b")
+                starts = [self._program(codec) for codec in node]
+                done[id(node)] = 2 * len(self.leaves) + 1
+                self.leaves += [*starts, -1]
+        return done[id(node)]
 
-    def _element(self, code: Code, element: Element, number: int, values: dict[str, str]) -> None:
+    def _program(self, codec: Codec) -> int:
+        form = codec.form
+        if form in self._starts:
+            return self._starts[form]
+        out: list[Operation] = []
+        if self.isa.prefixes and not codec.takes_prefixes:
+            out.append((ALONE, 0, 0, 0))
+        remaining = [(part, field_names(part)) for part in conjuncts(form.where)]
+        known = {*self.isa.prefixes, *self.isa.contexts}
+        remaining = self._conditions(out, remaining, known)
+        for element, _ in codec.steps:
+            self._element(out, element)
+            known.update(element.names)
+            remaining = self._conditions(out, remaining, known)
+        out += [(PACK, self.offset(name), word, shift) for name, (word, shift, _) in self.packings[form].places.items()]
+        out.append((END, self.isa.forms.index(form), 0, 0))
+        self._starts[form] = 8 * len(self.programs)
+        self.programs += [word for operation in out for word in operation]
+        return self._starts[form]
+
+    def _conditions(self, out: list[Operation], remaining: list[tuple[Expr, set[str]]], known: set[str]) -> list[tuple[Expr, set[str]]]:
+        """Test what can be tested; what is left."""
+        out += [(WHERE, self._where(part), 0, 0) for part, names in remaining if names <= known]
+        return [(part, names) for part, names in remaining if not names <= known]
+
+    def _element(self, out: list[Operation], element: Element) -> None:
         match element:
             case Fixed():
-                self._fixed(code, element, number, values)
+                if element.length > 8:
+                    raise NotGenerated("a format of more than 8 bytes")
+                out += [(TEST, bits, value, 0) for bits, value in element._fixed]
+                out.append((JOIN, element.length, 0, 0))
+                out += [(LITERAL, self.offset(name), value, 0) for name, value in element.values.items()]
+                out += [(KEEP, self.offset(name), shift, (1 << width) - 1) for name, width, shift in element.free]
             case Opcode():
-                self._byte(code, f"o{number}")
+                out.append((TEST, 0xF8 if element.field else 0xFF, element.value, 0))
                 if element.field:
-                    code(f"if (o{number} ^ {element.value:#x}) & 0xF8 != 0:")
-                    values[element.field] = f"(o{number} & 7)"
-                else:
-                    code(f"if o{number} != {element.value:#x}:")
-                code("    return 0")
+                    out.append((KEEP, self.offset(element.field), 0, 7))
             case ModRMByte():
-                self._byte(code, f"o{number}")
-                if element.digit is not None:
-                    code(f"if o{number} >> 3 & 7 != {element.digit}:")
-                    code("    return 0")
-                values |= {"mod": f"(o{number} >> 6)", "reg": f"(o{number} >> 3 & 7)", "rm": f"(o{number} & 7)"}
+                digit = element.digit
+                out.append((TEST, 0, 0, 0) if digit is None else (TEST, 0x38, digit << 3, 0))
+                out += [(KEEP, self.offset("mod"), 6, 3), (KEEP, self.offset("reg"), 3, 7), (KEEP, self.offset("rm"), 0, 7)]
             case Address():
-                self._address(code, values)
+                out.append((ADDRESS, 0, 0, 0))
             case Number():
-                self._number(code, f"i{number}", element.width // 8)
-                values[element.field] = f"i{number}"
+                if element.width > 64:
+                    raise NotGenerated("an immediate of more than 64 bits")
+                out.append((NUMBER, element.width // 8, self.offset(element.field), 0))
             case _:
                 raise NotGenerated(f"an encoding with {type(element).__name__}")
-
-    def _fixed(self, code: Code, element: Fixed, number: int, values: dict[str, str]) -> None:
-        if element.length > 8:
-            raise NotGenerated("a format of more than 8 bytes")
-        names = []
-        for i, (bits, value) in enumerate(element._fixed):
-            names.append(f"o{number}_{i}")
-            self._byte(code, names[-1])
-            if bits:
-                test = names[-1] if bits == 255 else f"{names[-1]} & {bits:#x}"
-                code(f"if {test} != {value & bits:#x}:")
-                code("    return 0")
-        order = names if self.isa.little else names[::-1]
-        code(f"o{number} = {' | '.join(f'{name} << {8 * i}' if i else name for i, name in enumerate(order))}")
-        values |= {name: literal(value, 64) for name, value in element.values.items()}
-        for name, width, shift in element.free:
-            values[name] = f"(LSHR(o{number}, {shift}, 64) & {mask(width)})"
-
-    def _address(self, code: Code, values: dict[str, str]) -> None:
-        """SIB and displacement, as :class:`isa_specs.elements.Address` reads them."""
-        wide = values.get("addrsize", "1")
-        code(f"mod = {values['mod']}")
-        code(f"rm = {values['rm']}")
-        code(f"wide = int({wide} != 0)")
-        code("sib = 0")
-        code("has = int(wide == 1 and mod != 3 and rm == 4)")
-        code("if has == 1:")
-        code.depth += 1
-        self._byte(code, "sib")
-        code.depth -= 1
-        code("absolute = int(rm == 6)")
-        code("full = 2")
-        code("if wide == 1:")
-        code("    absolute = int(rm == 5 or (rm == 4 and sib & 7 == 5))")
-        code("    full = 4")
-        code("length = 0")
-        code("if mod == 1:")
-        code("    length = 1")
-        code("if mod == 2 or (mod == 0 and absolute == 1):")
-        code("    length = full")
-        code("disp = 0")
-        code("for i in range(0, length):")
-        code.depth += 1
-        self._byte(code, "part")
-        code("disp = disp | part << 8 * i" if self.isa.little else "disp = disp << 8 | part")
-        code.depth -= 1
-        code("if length > 0:")
-        code("    half = 1 << 8 * length - 1")
-        code("    disp = (disp ^ half) - half & 0xFFFFFFFF")
-        values |= {"scale": "(sib >> 6)", "index": "(sib >> 3 & 7)", "base": "(sib & 7)", "disp": "disp", "has_sib": "has"}
 
 
 def first_bytes(lengths: dict[int, int]) -> Iterable[tuple[int, int]]:

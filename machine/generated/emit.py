@@ -25,6 +25,7 @@ from machine.generated.spaces import Spaces
 
 MAX_COUNTER = 60  # bits: an address must not be taken for a trap
 RUNTIME = Path(__file__).with_name("runtime.py")
+DECODER = Path(__file__).with_name("decoder_runtime.py")
 
 
 @dataclass(slots=True)
@@ -57,6 +58,8 @@ class Unit:
         self.lengths = {form: decoded_length(form) for form in isa.forms}
         self.forms = [self._form(number, form) for number, form in enumerate(isa.forms)]
         self.decoding.write()
+        engine, last = runtime_text(DECODER, "# ---- decoding"), "@outline\ndef decode("
+        self.add(engine.replace(last, f"{self.decoding.write_prefixes()}\n\n{last}"))
         loop.write(self)
 
     def _check(self) -> None:
@@ -225,13 +228,13 @@ class Unit:
         lines = [f'# The machine of "{comment(self.isa.name)}", generated from its description.', "",
                  "from machine.generated.numba_primitives import *  # noqa: F403", ""]
         lines += [f"{name} = {value}" for name, value in constants.items()]
-        return "\n".join([*lines, "", "", runtime_text(), *(f"\n{part}" for part in self.parts)])
+        return "\n".join([*lines, "", "", runtime_text(RUNTIME, "# ---- wide values"), *(f"\n{part}" for part in self.parts)])
 
 
-def runtime_text() -> str:
+def runtime_text(file: Path, start: str) -> str:
     """The functions of the runtime without what only readers of that file need."""
-    text = RUNTIME.read_text(encoding="utf-8")
-    return text[text.index("# ---- wide values"):].replace(": int", "").replace(" -> int", "")
+    text = file.read_text(encoding="utf-8")
+    return text[text.index(start) :].replace(": int", "").replace(" -> int", "")
 
 
 def decoded_length(form: Form) -> int:

@@ -20,6 +20,7 @@ class Facts:
     writes: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)
     traps: bool = False
+    completes: bool = False  # a trap may be raised that lets the machine go on behind the instruction, effects kept
     undoes: bool = False
     executes: bool = False
     loads: bool = False
@@ -32,6 +33,7 @@ class Facts:
         self.externs |= other.externs
         self.traps |= other.traps
         self.undoes |= other.undoes
+        self.completes |= other.completes
         self.executes |= other.executes
         self.loads |= other.loads
 
@@ -100,6 +102,7 @@ class Analysis:
                 case core.Raise():
                     found.traps = True
                     found.undoes |= not s.trap.keeps_effects
+                    found.completes |= s.trap.ending == "complete"
                 case core.Call():
                     found.add(self.function(s.function))
                 case core.Execute():

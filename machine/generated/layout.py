@@ -68,7 +68,7 @@ class Layout:
 
     def __init__(self, isa: Isa):
         self.isa = isa
-        self._end = slots.END
+        self._end = slots.CONTROL_END
         self.constants: dict[str, int] = {}
         for name, offset in slots.CONTROL.items():
             self.constants[name] = offset

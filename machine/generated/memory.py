@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Iterator, MutableMapping
+from typing import Protocol
 
 from isa_specs.core import Isa
 from machine.errors import MachineError
 from machine.generated import slots
-from machine.generated.layout import PADDING, PAGE, Buffer, Layout
+from machine.generated.layout import PADDING, PAGE, Buffer, Layout, words_of
 from machine.state import Memory
 
 JOURNAL_BYTES = slots.UNDO_BYTES << 22  # an instruction takes at most 2**20 operations, of at most 4 pieces in bundled descriptions
@@ -27,10 +28,18 @@ def reserve(size: int) -> tuple[mmap.mmap, int]:
     return room, ctypes.addressof(ctypes.c_char.from_buffer(room))
 
 
+class Tables(Protocol):
+    """What the decoder of generated code goes by, in words; see :class:`machine.generated.decoding.Decoding`."""
+
+    nodes: list[int]
+    leaves: list[int]
+    programs: list[int]
+
+
 class Record:
     """The words of one machine's state and the buffers they point to."""
 
-    def __init__(self, isa: Isa, layout: Layout):
+    def __init__(self, isa: Isa, layout: Layout, tables: Tables):
         self.isa, self.layout = isa, layout
         self.room, self.address = reserve(layout.size + PADDING)
         self.words = memoryview(self.room).cast("Q")
@@ -39,6 +48,8 @@ class Record:
         self._point(slots.JOURNAL, JOURNAL_BYTES)
         self.words[slots.KEPT // 8] = self.words[slots.JOURNAL // 8]
         self._point(slots.DECODED, slots.DECODED_BYTES * (slots.DECODED_ENTRIES + 1))
+        for slot, table in ((slots.NODES, tables.nodes), (slots.LEAVES, tables.leaves), (slots.PROGRAMS, tables.programs)):
+            self._point(slot, 8 * len(table) + 8)[: 8 * len(table)] = words_of(table)
         self.stop_forms = memoryview(self._point(slots.STOP_FORMS, len(isa.forms) + 1))[: len(isa.forms) + 1]
         self._stops: tuple[list[int], bytes] = [], bytes(len(isa.forms) + 1)
         self.spaces = {name: Cells(self, buffer) for name, buffer in layout.spaces.items()}

@@ -7,6 +7,10 @@ All values are 64-bit integers that wrap. An address is a number, too. Nothing h
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 def LD(p: int) -> int:
     """The word of the record, or of a table, at address ``p``."""
@@ -86,7 +90,32 @@ def SHL(a: int, n: int, w: int) -> int:
 LSHR = ASHR = SHL
 
 
-def outline(function):  # type: ignore[no-untyped-def]
+def fetch_byte(s: int, a: int) -> int:
+    """Generated: the byte at ``a``, as the description fetches it, or a trap. ``contexts(s)`` computes the contexts."""
+    raise NotImplementedError
+
+
+def fits(s: int, number: int) -> int:
+    """Generated: whether a condition of the encodings holds."""
+    raise NotImplementedError
+
+
+def contexts(s: int) -> int:
+    """Generated: the contexts, from state and prefixes; 0 or a trap."""
+    raise NotImplementedError
+
+
+def prefixes(s: int) -> int:
+    """Generated: read the prefixes; the number of bytes, or a trap."""
+    raise NotImplementedError
+
+
+# Generated, too: constants of the description.
+TOO_LONG, NO_FORM, LITTLE, COUNTER, COUNTER_MASK = range(5)
+F_MOD, F_RM, F_WIDE, F_SCALE, F_INDEX, F_BASE, F_DISP, F_HAS_SIB = range(8)  # where fields of ModRM are kept
+
+
+def outline(function: T) -> T:
     """Never inlined. ``inline``: always. ``cold``: never, and seldom called. ``exported``: called from outside."""
     return function
 

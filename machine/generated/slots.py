@@ -34,14 +34,16 @@ from __future__ import annotations
     STOP_COUNT,
     STOP_FORMS,  # a byte for each form
     PASS,  # 1 + the address not to stop at once
-    WRITES,  # the translation tables for writing, to be dropped together
+    NODES,  # the decoder's tree: 256 words for each node
+    LEAVES,  # where the programs of the forms at a leaf begin, -1 behind the last
+    PROGRAMS,  # how each form is read: four words for each operation
     BYTES,  # those fetched, a word each
-) = range(0, 33 * 8, 8)
+) = range(0, 35 * 8, 8)
 VALUE = BYTES + 16 * 8  # of an EXECUTE, least significant word first
 WORDS = VALUE + 8 * 8  # the packed fields of the decoded instruction
-END = WORDS + 4 * 8
+CONTROL_END = WORDS + 4 * 8
 
-CONTROL = {name: value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, int) and name != "END"}
+CONTROL = {name: value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, int) and name != "CONTROL_END"}
 
 UNKNOWN = 1 << 62
 CONTEXT_SHIFT = 40  # a context's number stands above the number of a granule
@@ -52,6 +54,9 @@ ENTRY_BYTES = 16
 DECODED_ENTRIES = 4096
 DECODED_BYTES = 64
 UNDO_BYTES = 24
+
+# Operations of the decoder's programs.
+END, TEST, KEEP, JOIN, NUMBER, ADDRESS, WHERE, LITERAL, PACK, ALONE = range(10)
 
 # Why a run stopped, when not because of a trap.
 LIMIT, STOPPED, HALT, PLAIN, BROKEN = 0, 1, 2, 3, 4

@@ -9,7 +9,7 @@ from isa_specs.core import Isa
 from machine.errors import MachineError
 from machine.generated import slots
 from machine.generated.layout import Layout, Room
-from machine.generated.memory import FILL_LIMIT, Cells, Record
+from machine.generated.memory import FILL_LIMIT, Cells, Record, Tables
 from machine.state import Memory, State
 
 
@@ -117,9 +117,9 @@ class GeneratedState(State):
 
     __slots__ = ("record",)
 
-    def __init__(self, isa: Isa, layout: Layout, contexts: Iterable[str], others: Iterable[str]):
+    def __init__(self, isa: Isa, layout: Layout, tables: Tables, contexts: Iterable[str], others: Iterable[str]):
         self.isa = isa
-        self.record = Record(isa, layout)
+        self.record = Record(isa, layout, tables)
         others = frozenset(others)
         self.cells = cast("dict[str, int]", _Cells(self.record, contexts))
         self.arrays = cast("dict[str, list[int]]", _Arrays(
