@@ -20,6 +20,9 @@ from x86_machine import (
     word,
 )
 
+from checker.analysis import analyse
+from checker.options import Options
+from isa_specs.load import bundled, loads
 from machine.state import State
 
 EAX, ECX, EDX, EBX, ESP = range(5)
@@ -203,3 +206,25 @@ def test_outside_vmx_operation() -> None:
     assert vmread(state, 0x4400) == 12
     assert run(state, "0f01c4", NAME) == ""  # vmxoff
     assert state["vmx.op"] == 0
+
+
+# ---- a swap taken away ---------------------------------------------------------------------------------------
+
+VTX = bundled()["x86_vtx"].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("line", "lost", "instruction"), [
+    ("  gdtr.base   <- guest.gdtr.base\n", "gdtr.base", "SGDT"),
+    ("  halted <- guest.halted\n", "halted", "HLT"),
+])
+def test_without_the_swap_of_a_register_the_profile_fails(line: str, lost: str, instruction: str) -> None:
+    """The description itself without one line: the findings name who does not exchange what, and what goes wrong for it."""
+    # With the controls free the monitor would be told to intercept what has gone wrong.
+    text, controls = VTX.replace(line, ""), "  primary, secondary : control\n"
+    assert VTX.count(line) == VTX.count(controls) == 1
+    options = Options(monitors=("vmx",), instructions=(instruction,), timeout=60)
+    (vmx,) = analyse(loads(text.replace(controls, "  primary, secondary : pinned 0\n"), "x86_vtx.spec"), options).monitors
+    assert vmx.verdict == "refuted"
+    named = {b.instruction for b in vmx.breaks if b.reason.startswith(f"{b.instruction} does not exchange {lost} with guest.{lost}:")}
+    assert named == {"VMLAUNCH", "VMRESUME"}
+    assert vmx.squares[instruction] != "proved"
