@@ -106,6 +106,8 @@ def _run(asked: argparse.Namespace) -> int:
         return _watched(isa, machinery, path, asked)
     except BoardError as error:
         raise Refused("RN005", str(error), str(path), error.hint) from None
+    except guests.NoSuchMonitor as error:
+        raise Refused("RN004", str(error), asked.spec) from None
     except guests.TooLarge as error:
         raise Refused("RN003", str(error), str(path), "docs/monitors.md: [storage] of the board says how much there is") from None
     except MachineError as error:
@@ -149,7 +151,7 @@ def _source(path: Path) -> str:
         raise Refused("RN002", "this is a binary file", str(path), "a guest is given as assembly; .byte puts in what is assembled already")
     if not text.strip():
         raise Refused("RN002", "the file is empty", str(path))
-    return text
+    return guests.source_of(path)
 
 
 # ---- one run -----------------------------------------------------------------------------------------

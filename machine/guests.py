@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from isa_specs.encoding import state_contexts
 from isa_specs.program import Program, assemble_program
 from machine.board import Board, BoardError, load_board
 from machine.errors import MachineError
+from machine.monitors.hardware import HardwareMonitor
 from machine.monitors.monitor import Monitor
 from machine.monitors.processor import PlainProcessor, Processor
 from machine.monitors.windows import Storage
@@ -21,6 +23,8 @@ from machine.state import State
 FOLDER = Path(isa_specs.__file__).parent / "guests"
 HYBRID = "hybrid"
 ENTRY = "start"
+ENTRY_LABEL = re.compile(rf"^{ENTRY}:", re.MULTILINE)
+_WITH = re.compile(r"; with ([\w-]+\.s)")
 
 
 class NoSuchMonitor(MachineError):
@@ -39,17 +43,34 @@ def folders(isa: Isa) -> list[Path]:
 
 def bundled(isa: Isa) -> dict[str, Path]:
     """The guests that come with the package: name -> file."""
-    return {path.stem: path for folder in reversed(folders(isa)) for path in sorted(folder.glob("*.s"))}
+    found = {}
+    for folder in reversed(folders(isa)):
+        for path in sorted(folder.rglob("*.s")):
+            if ENTRY_LABEL.search(path.read_text(encoding="utf-8")):  # else it is a part of others
+                found[path.relative_to(folder).with_suffix("").as_posix()] = path
+    return found
 
 
 def board_for(isa: Isa, guest: Path) -> Board:
     """The board beside the guest, or the one that comes with the description. Raises :class:`BoardError`."""
-    beside = guest.parent / "board.toml"
-    found = [beside] if beside.is_file() else [folder / "board.toml" for folder in folders(isa)]
+    beside = [folder / "board.toml" for folder in (guest.parent, guest.parent.parent)]
+    found = [*(board for board in beside if board.is_file()), *(folder / "board.toml" for folder in folders(isa))]
     if not found:
         raise BoardError(f"nothing says how much storage a machine of {isa.name} has and what is attached to it",
                          "put a board.toml beside the guest; docs/monitors.md shows what it says")
     return load_board(isa, found[0])
+
+
+def source_of(path: Path) -> str:
+    """The text of a guest, behind it that of the files its first lines name: ``; with system.s``."""
+    text = path.read_text(encoding="utf-8-sig")
+    parts = [text]
+    for line in text.splitlines():
+        found = _WITH.fullmatch(line.strip())
+        if found is None:
+            break
+        parts.append((path.parent / found[1]).read_text(encoding="utf-8-sig"))
+    return "\n".join(parts)
 
 
 def assembled(board: Board, source: str, file: str) -> Program:
@@ -85,7 +106,7 @@ def monitored(board: Board, program: Program, monitor: str, depth: int = 1, type
 
     ``monitor`` is a profile of the description, or ``hybrid``: its first profile, with supervisor mode interpreted. Raises
     :class:`NoSuchMonitor`, :class:`TooLarge`."""
-    make = maker(board, monitor)
+    make = maker(board, monitor, depth)
     kept = depth * board.own
     if kept >= board.size:
         raise TooLarge(f"{depth} monitors keep {kept:#x} bytes for themselves, and there are {board.size:#x}")
@@ -94,20 +115,32 @@ def monitored(board: Board, program: Program, monitor: str, depth: int = 1, type
     state = loaded(board, program, guest)
     below: Processor = processor or PlainProcessor(board.isa)
     monitors: list[Monitor] = []
-    for _ in range(depth):
-        monitors.append(make(below))
+    for level in range(depth):
+        own = storage.cells[level * board.own : (level + 1) * board.own]
+        monitors.append(make(below, own))
         below = monitors[-1]
     return Machinery(Session(below, state, board, typed), tuple(monitors), storage, kept)
 
 
-def maker(board: Board, name: str) -> Callable[[Processor], Monitor]:
-    """What makes the named monitor on a processor. Raises :class:`NoSuchMonitor`."""
+Make = Callable[[Processor, memoryview], Monitor]
+"""Makes a monitor on a processor, with the storage it keeps for itself."""
+
+
+def maker(board: Board, name: str, depth: int = 1) -> Make:
+    """What makes the named monitor. Raises :class:`NoSuchMonitor`."""
     profiles = board.isa.monitors
-    if name in profiles:
-        return lambda below: Monitor(below, profiles[name], host=board.host)
-    if name == HYBRID and profiles:
-        return lambda below: Monitor(below, next(iter(profiles.values())), hybrid=True, host=board.host)
-    raise NoSuchMonitor(f"{board.isa.name} has no monitor '{name}'")
+    if name == HYBRID and profiles and name not in profiles:
+        return lambda below, own: Monitor(below, next(iter(profiles.values())), hybrid=True, host=board.host)
+    if name not in profiles:
+        raise NoSuchMonitor(f"{board.isa.name} has no monitor '{name}'")
+    profile = profiles[name]
+    if all(keep.saved_in is None for keep in profile.keeps.values()):
+        return lambda below, own: Monitor(below, profile, host=board.host)
+    if name not in board.assisted:
+        raise NoSuchMonitor(f"the board does not say how '{name}' enters its guests")
+    if depth > 1:
+        raise NoSuchMonitor(f"the hardware that '{name}' uses runs guests, but not monitors that use it too")
+    return lambda below, own: HardwareMonitor(below, profile, board.assisted[name], own, host=board.host)
 
 
 def monitor_names(isa: Isa) -> list[str]:

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Set
 from isa_specs.core import Isa, Trap
 from isa_specs.core import Monitor as Profile
 from machine.errors import MachineError
-from machine.monitors.processor import Counters, Processor, Stop, watched
+from machine.monitors.processor import Counters, Processor, Stop, deliver, watched
 from machine.monitors.vmmap import VirtualMachineMap, effects
 from machine.outcomes import Trapped
 from machine.plain import Machine, StepResult
-from machine.state import Recorder, State
+from machine.state import Place, Recorder, State
 
 
 class Monitor:
@@ -38,8 +38,8 @@ class Monitor:
     def isa(self) -> Isa:
         return self.below.isa
 
-    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int) -> None:
-        self.interpreter.deliver(trap, args, state, ilen)
+    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Set[str] = frozenset()) -> frozenset[Place]:
+        return deliver(self.interpreter, trap, args, state, ilen, watch)
 
     def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Set[str] = frozenset()) -> Stop:
         """Run the guest whose virtual state is ``state``."""
@@ -85,11 +85,10 @@ class Monitor:
         assert last is not None
         if trapped.kind not in self.profile.traps or self._done_already(last, trapped):
             self.counters.reflected += 1
-            recorder = Recorder()
-            if bare:
-                self.interpreter.deliver(trapped.trap, trapped.args, virtual, trapped.ilen, recorder)
-                return self._stop(stop.steps, last, stop.written | watched(recorder, watch))
-            return Stop(stop.steps, "trap", last, stop.written)
+            if not bare:
+                return Stop(stop.steps, "trap", last, stop.written)
+            written = self.deliver(trapped.trap, trapped.args, virtual, trapped.ilen, watch)
+            return self.stopped(stop.steps, last, stop.written | written)
         virtual.cells[self.isa.counter.name] = last.address
         done = self.step(virtual, bare, watch)
         return Stop(stop.steps, done.why, done.last, done.written)
@@ -109,12 +108,12 @@ class Monitor:
         if not isinstance(outcome, Trapped):
             self.counters.emulated += trapped
             self.counters.interpreted += not trapped
-            return self._stop(1, last, watched(recorder, watch))
+            return self.stopped(1, last, watched(recorder, watch))
         self.counters.reflected += 1
         if not bare:
             return Stop(1, "trap", last, watched(recorder, watch))
         self.interpreter.deliver(outcome.trap, outcome.args, virtual, outcome.ilen, recorder)
-        return self._stop(1, last, watched(recorder, watch))
+        return self.stopped(1, last, watched(recorder, watch))
 
     def interpret(self, virtual: State, budget: int, bare: bool, watch: Set[str]) -> Stop:
         """Carry out instructions here until the guest can run on the machine below."""
@@ -129,7 +128,8 @@ class Monitor:
         return Stop(done, "steps", last)
 
     @staticmethod
-    def _stop(steps: int, last: StepResult | None, written: frozenset[tuple[str, int]]) -> Stop:
+    def stopped(steps: int, last: StepResult | None, written: frozenset[Place]) -> Stop:
+        """A stop without a trap: because of what was written, if anything that is watched was."""
         return Stop(steps, "watched" if written else "steps", last, written)
 
 

@@ -71,8 +71,8 @@ class Processor(Protocol):
         ``bare``: traps are delivered and the run goes on."""
         ...
 
-    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int) -> None:
-        """What the bare machine does on a trap."""
+    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Set[str] = frozenset()) -> frozenset[Place]:
+        """What the bare machine does on a trap; the watched places it wrote."""
         ...
 
 
@@ -106,8 +106,15 @@ class PlainProcessor:
                 return Stop(count, "watched", last, written)
         return Stop(max_steps, "halted" if state.halted else "steps", last)
 
-    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int) -> None:
-        self.machine.deliver(trap, args, state, ilen)
+    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Set[str] = frozenset()) -> frozenset[Place]:
+        return deliver(self.machine, trap, args, state, ilen, watch)
+
+
+def deliver(machine: Machine, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Set[str]) -> frozenset[Place]:
+    """Deliver a trap on the plain machine; the watched places that wrote."""
+    recorder = Recorder() if watch else None
+    machine.deliver(trap, args, state, ilen, recorder)
+    return watched(recorder, watch)
 
 
 def watched(recorder: Recorder | None, watch: Set[str]) -> frozenset[Place]:

@@ -103,4 +103,27 @@ class Beyond(Storage):
             self.cells[inside] = value
 
 
-__all__ = ["Beyond", "Storage"]
+class WithOwn(Storage):
+    """A guest's window with the monitor's own bytes at the addresses from ``first`` on: the real machine of a monitor that runs on it."""
+
+    __slots__ = ("first", "own")
+
+    def __init__(self, cells: memoryview, own: memoryview, first: int):
+        super().__init__(cells)
+        self.own, self.first = own, first
+
+    def __getitem__(self, address: int) -> int:
+        if address < len(self.cells):
+            return self.cells[address]
+        offset = address - self.first
+        return self.own[offset] if 0 <= offset < len(self.own) else 0
+
+    def __setitem__(self, address: int, value: int) -> None:
+        offset = address - self.first
+        if address < len(self.cells):
+            self.cells[address] = value
+        elif 0 <= offset < len(self.own):
+            self.own[offset] = value
+
+
+__all__ = ["Beyond", "Storage", "WithOwn"]
