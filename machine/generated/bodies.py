@@ -12,23 +12,28 @@ from typing import TYPE_CHECKING
 from isa_specs import core
 from isa_specs.core import Expr, Stmt
 from machine.generated import wide
+from machine.generated.decoding import unpacked
 from machine.generated.layout import limbs, literal, mask, plain_name
 from machine.generated.names import Access, Code, Role, Variant
 
 if TYPE_CHECKING:
     from machine.generated.emit import Unit
 
+MAX_SAVED = 16
+_FORGET = "# what was kept counts no more"  # becomes code where anything was
 _SPILL = 160  # characters of a text that is worth a name of its own
 
 
 class Body:
     """The inside of one generated function."""
 
-    def __init__(self, unit: Unit, journal: bool, role: Role, fields: Mapping[str, str]):
+    def __init__(self, unit: Unit, after: bool, keeps_cells: bool, role: Role, fields: Mapping[str, str]):
         self.unit = unit
         self.code = Code()
-        self.journal, self.role = journal, role
+        self.after = after  # whether a trap that takes back effects may come after what is written next
+        self.keeps_cells, self.role = keeps_cells, role
         self.fields = fields
+        self.keeps = False  # whether anything is written to the journal
         self.locals: dict[str, str] = {}
         self._temporaries = 0
 
@@ -55,12 +60,20 @@ class Body:
 
     # ---- expressions ---------------------------------------------------------------------
 
-    def values(self, args: Sequence[Expr]) -> list[str]:
-        """The texts of ``args``, evaluated from left to right."""
-        last = max((i for i, arg in enumerate(args) if self.unit.analysis.expression(arg).writes), default=0)
+    def before(self, trap: bool, part: Callable[[], str]) -> str:
+        """The text of ``part``, after which a trap that takes back effects may come."""
+        outer, self.after = self.after, self.after or trap
+        text = part()
+        self.after = outer
+        return text
+
+    def values(self, args: Sequence[Expr], then: bool = False) -> list[str]:
+        """The texts of ``args``, evaluated from left to right; with ``then`` a trap may follow that takes back effects."""
+        facts = [self.unit.analysis.expression(arg) for arg in args]
+        last = max((i for i, found in enumerate(facts) if found.writes), default=0)
         out = []
         for i, arg in enumerate(args):
-            text = self.value(arg)
+            text = self.before(then or any(found.undoes for found in facts[i + 1 :]), lambda arg=arg: self.value(arg))  # type: ignore[misc]
             if i < last and not isinstance(arg, (core.Const, core.Local, core.Field)):
                 text = self.temporary(text)
             out.append(text)
@@ -162,7 +175,8 @@ class Body:
         return f"({' | '.join(out)})" if out else "0"
 
     def _choice(self, e: core.Choice) -> str:
-        condition = self.condition(e.condition)
+        undoes = any(self.unit.analysis.expression(arm).undoes for arm in (e.then, e.other))
+        condition = self.before(undoes, lambda: self.condition(e.condition))
         if self._cheap(e.then) and self._cheap(e.other):
             return f"({self.value(e.then)} if {condition} else {self.value(e.other)})"
         self._temporaries += 1
@@ -218,8 +232,9 @@ class Body:
             self._put_word(name, address, value)
 
     def _put_word(self, name: str, address: str, value: str) -> None:
-        if self.journal:
+        if self.after and (self.keeps_cells or name not in self.unit.isa.cells):
             self.code(f"keep(s, {address})")
+            self.keeps = True
         if name in self.unit.rests_on.cells:
             self.code(f"change(s, {address}, {value})")
         elif name in self.unit.rests_on.others:
@@ -232,23 +247,27 @@ class Body:
         self.code("ST(s + JUMPED, 1)")
 
     def load(self, e: core.Load) -> str:
-        space, address, width = e.space, self.value(e.address), e.width
+        space, width = e.space, e.width
+        address = self.before(self.unit.analysis.space(space).undoes, lambda: self.value(e.address))
         count = width // 8 if space.cell_width == 8 else 1
-        name, traps = self.unit.access(Access(space, count, False, self.journal, self.role))
+        name, traps = self.unit.access(Access(space, count, False, False, self.role))
         return self._called(name, [address], width, traps)
 
     def store(self, s: core.Store) -> None:
-        address, value = self.values([s.address, s.value])
+        address, value = self.values([s.address, s.value], self.unit.analysis.space(s.space).undoes)
         count = s.value.width // 8 if s.space.cell_width == 8 else 1
-        name, traps = self.unit.access(Access(s.space, count, True, self.journal, self.role))
+        name, traps = self.unit.access(Access(s.space, count, True, self.after, self.role))
+        self.keeps |= self.after
         self._called(name, [address, value], 0, traps)
 
     # ---- calls and traps ---------------------------------------------------------------------
 
     def call(self, function: core.Function, args: Sequence[Expr]) -> str:
         facts = self.unit.analysis.function(function)
-        name = self.unit.function(Variant(function, self.journal, self.role))
-        given = [self.fields[field] for field in sorted(facts.fields)] + self.values(args)
+        name = self.unit.function(Variant(function, self.after, self.keeps_cells, self.role))
+        self.keeps |= name in self.unit.keeping
+        given = [*self.unit.words(facts.fields), *(self.fields[field] for field in sorted(facts.fields & {"ilen", "next"}))]
+        given += self.values(args, facts.undoes)
         before = len(self.code.lines)
         text = self._called(name, given, function.result or 0, facts.traps)
         if len(self.code.lines) == before and function.result and (facts.writes or not function.pure):
@@ -279,7 +298,7 @@ class Body:
 
     def trap(self, s: core.Raise) -> None:
         at = 0
-        texts = self.values(s.args)
+        texts = self.values(s.args, not s.trap.keeps_effects)
         for arg, text in zip(s.args, texts, strict=True):
             for limb in range(limbs(arg.width)):
                 self.code(f"ST(s + ARGUMENTS + {8 * at}, {text if arg.width <= 64 else f'LD({text} + {8 * limb})'})")
@@ -296,10 +315,14 @@ class Body:
     # ---- statements ----------------------------------------------------------------------------
 
     def block(self, body: Sequence[Stmt]) -> None:
-        for s in body:
+        outer = self.after
+        undoes = [self.unit.analysis.undoes(s) for s in body]
+        for i, s in enumerate(body):
+            self.after = outer or any(undoes[i + 1 :])
             self.statement(s)
             if isinstance(s, (core.Return, core.Raise, core.Execute)):
                 break
+        self.after = outer
 
     def nested(self, body: Sequence[Stmt]) -> None:
         self.code.depth += 1
@@ -329,7 +352,7 @@ class Body:
             case core.Store():
                 self.store(s)
             case core.If():
-                self.code(f"if {self.condition(s.condition)}:")
+                self.code(f"if {self.before(self.unit.analysis.undoes(s), lambda: self.condition(s.condition))}:")
                 self.nested(s.then)
                 if s.other:
                     self.code("else:")
@@ -359,7 +382,8 @@ class Body:
         name = self.local(s.local, s.width)
         self.code(f"for {name} in range({s.first}, {s.last + 1}):")
         self.code.depth += 1
-        before = len(self.code.lines)
+        before, outer = len(self.code.lines), self.after
+        self.after = outer or self.unit.analysis.undoes(s)
         if s.condition is not None:
             self.code(f"if not ({self.condition(s.condition)}):")
             self.code("    break")
@@ -367,6 +391,7 @@ class Body:
         if len(self.code.lines) == before:
             self.code("pass")
         self.code.depth -= 1
+        self.after = outer
 
     def give(self, value: Expr | None) -> None:
         """Return from the function."""
@@ -379,11 +404,14 @@ class FunctionBody(Body):
     def __init__(self, unit: Unit, variant: Variant, name: str):
         self.function, self.name = variant.function, name
         self.facts = unit.analysis.function(variant.function)
-        fields = {field: f"d{i}_{plain_name(field)}" for i, field in enumerate(sorted(self.facts.fields))}
-        super().__init__(unit, variant.journal, variant.role, fields)
+        self.ambient = {field: f"p_{field}" for field in sorted(self.facts.fields & {"ilen", "next"})}
+        direct = sorted(unit.direct_fields(self.function.body) - self.ambient.keys())
+        self.named = {field: f"d{i}_{plain_name(field)}" for i, field in enumerate(direct)}
+        fields = self.ambient | self.named
+        super().__init__(unit, variant.after, variant.keeps_cells, variant.role, fields)
 
     def write(self) -> str:
-        params = ["s", *self.fields.values()]
+        params = ["s", *self.unit.words(self.facts.fields), *self.ambient.values()]
         assigned: list[tuple[str, str, int]] = []
         for i, (name, width) in enumerate(self.function.params):
             if width > 64:  # given as an address that belongs to the caller
@@ -393,6 +421,8 @@ class FunctionBody(Body):
                 params.append(self.local(name, width))
         self.code(f"def {self.name}({', '.join(params)}):")
         self.code.depth += 1
+        for field, name in self.named.items():
+            self.code(unpacked(name, self.unit.decoding.shared[field]))
         for name, given, count in assigned:
             self.code(f"copy({name}, {given}, {count})")
         self.block(self.function.body)
@@ -417,8 +447,14 @@ class FormBody(Body):
 
     The counter is a local where no function touches it: ``pc`` is what it reads as, ``npc`` where the machine goes on."""
 
-    def __init__(self, unit: Unit, form: core.Form, name: str, fields: Mapping[str, str], journal: bool):
-        super().__init__(unit, journal, Role.NORMAL, fields)
+    def __init__(self, unit: Unit, form: core.Form, name: str, fields: Mapping[str, str]):
+        facts = unit.analysis.body(form.body)
+        self.saved: list[str] = []
+        if unit.analysis.needs_journal(form.body):
+            cells = sorted(facts.writes & unit.isa.cells.keys() - {unit.isa.counter.name})
+            if len(cells) <= MAX_SAVED and all(unit.layout.cells[name].limbs == 1 for name in cells):
+                self.saved = cells
+        super().__init__(unit, False, not self.saved, Role.NORMAL, fields)
         self.form, self.name = form, name
         counter = unit.isa.counter.name
         inside = [unit.analysis.function(function) for function in unit.called_by(form.body)]
@@ -430,7 +466,7 @@ class FormBody(Body):
         self.completes = unit.analysis.body(form.body).completes
 
     def write(self, unpacking: Sequence[str]) -> str:
-        self.code(f"def {self.name}(s, pc, ilen, w0, w1, w2):")
+        self.code(f"def {self.name}{'_inside' if self.saved else ''}(s, pc, ilen, w0, w1, w2):")
         self.code.depth += 1
         for line in unpacking:
             self.code(line)
@@ -443,7 +479,26 @@ class FormBody(Body):
             self.code("ST(s + JUMPED, 0)")
         self.block(self.form.body)
         self.give(None)
+        forget = "ST(s + KEPT, LD(s + JOURNAL))"
+        self.code.lines = [line.replace(_FORGET, forget) for line in self.code.lines if self.keeps or not line.endswith(_FORGET)]
+        if self.saved:
+            self._save()
         return self.code.text
+
+    def _save(self) -> None:
+        """Few cells are cheaper saved ahead than journalled one by one."""
+        self.code.depth = 0
+        self.code(f"\n\ndef {self.name}(s, pc, ilen, w0, w1, w2):")
+        self.code.depth = 1
+        for i, name in enumerate(self.saved):
+            self.code(f"old{i} = {self.read_cell(self.unit.isa.cells[name])}")
+        self.code(f"npc = {self.name}_inside(s, pc, ilen, w0, w1, w2)")
+        self.code("if npc < 0:")
+        self.code("    if undoes(npc) == 1:")
+        for i, name in enumerate(self.saved):
+            address = self.address_of(self.unit.isa.cells[name])
+            self.code(f"        {'change(s, ' if name in self.unit.rests_on.cells else 'ST('}{address}, old{i})")
+        self.code("return npc")
 
     def read_cell(self, cell: core.Cell) -> str:
         if cell is self.unit.isa.counter and not self.in_record:
@@ -470,6 +525,5 @@ class FormBody(Body):
 
     def give(self, value: Expr | None) -> None:
         self._goes_on()
-        if self.journal:
-            self.code("ST(s + KEPT, LD(s + JOURNAL))")
+        self.code(_FORGET)
         self.code("return npc")

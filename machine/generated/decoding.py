@@ -5,14 +5,12 @@ contexts and the conditions of encodings.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from isa_specs.core import MODRM_FIELDS, Expr, FixedEncoding, Form
+from isa_specs.core import MODRM_FIELDS, Expr, FixedEncoding, Form, Isa, ModRM
 from isa_specs.elements import Address, Element, Fixed, ModRMByte, Number, Opcode
 from isa_specs.encoding import Codec, decoder
 from isa_specs.evaluate import conjuncts, field_names
-from machine.generated.bodies import Body
 from machine.generated.layout import NotGenerated, mask, plain_name
 from machine.generated.names import Code, Role
 from machine.generated.slots import ADDRESS, ALONE, END, JOIN, KEEP, LITERAL, NUMBER, PACK, TEST, WHERE
@@ -25,40 +23,81 @@ MAX_WORDS = 3  # of packed fields
 Operation = tuple[int, int, int, int]
 
 
+Place = tuple[int, int, int]  # word, shift, width
+AMBIENT = ("ilen", "next")
+
+
+def shared_places(unit: Unit) -> dict[str, Place]:
+    """The fields that functions use stand in the same place for every form: then functions need the words alone."""
+    used: set[str] = set()
+    for form in unit.isa.forms:
+        for function in unit.called_by(form.body):
+            used |= unit.analysis.function(function).fields
+    widths: dict[str, int] = {}
+    for form in unit.isa.forms:
+        for name, width in all_fields(unit.isa, form).items():
+            if name in used:
+                widths[name] = max(width, widths.get(name, 0))
+    return placed(widths, [64] * MAX_WORDS, "functions")
+
+
+def all_fields(isa: Isa, form: Form) -> dict[str, int]:
+    """The width of every field the body of a form may look at."""
+    widths = {prefix.name: prefix.width for prefix in isa.prefixes.values()}
+    widths |= {name: expr.width for name, expr in isa.contexts.items()}
+    if isinstance(form.encoding, FixedEncoding):
+        widths |= {name: width for name, width in form.encoding.format.fields if name != "_"}
+    elif any(isinstance(element, ModRM) for element in form.encoding.elements):
+        widths |= MODRM_FIELDS
+    return widths | form.fields
+
+
+def placed(widths: dict[str, int], free: list[int], what: str) -> dict[str, Place]:
+    """Places in words of which so many bits are still ``free``."""
+    places: dict[str, Place] = {}
+    for name in sorted(widths, key=lambda name: (-widths[name], name)):
+        word = next((i for i, left in enumerate(free) if left >= widths[name]), None)
+        if word is None:
+            raise NotGenerated(f"the fields of {what} are too wide for generated code")
+        places[name] = word, 64 - free[word], widths[name]
+        free[word] -= widths[name]
+    return places
+
+
+def unpacked(name: str, place: Place) -> str:
+    """A line that gives a field its name."""
+    word, shift, width = place
+    text = f"w{word}" if not shift else f"LSHR(w{word}, {shift}, 64)"
+    return f"{name} = {text}" + (f" & {mask(width)}" if shift + width < 64 else "")
+
+
 class Packing:
     """Where a form's decoded fields stand in its words: those its body uses and its encoding leaves open."""
 
-    def __init__(self, unit: Unit, form: Form):
+    def __init__(self, unit: Unit, form: Form, shared: dict[str, Place]):
         isa = unit.isa
-        used = unit.analysis.body(form.body).fields - {"ilen", "next"}
+        used = unit.direct_fields(form.body) - {*AMBIENT}
+        inside = unit.analysis.body(form.body).fields - {*AMBIENT}
         self.constants: dict[str, int] = {}
-        widths = {prefix.name: prefix.width for prefix in isa.prefixes.values()}
-        widths |= {name: expr.width for name, expr in isa.contexts.items()}
-        widths |= form.fields
         if isinstance(form.encoding, FixedEncoding):
             self.constants |= dict(form.encoding.values)
             self.constants |= {prefix.name: 0 for prefix in isa.prefixes.values()}  # it takes none
         for element, _ in decoder(isa).codec(form).steps:
             if isinstance(element, ModRMByte) and element.digit is not None:
                 self.constants["reg"] = element.digit
-        self.places: dict[str, tuple[int, int, int]] = {}  # word, shift, width
+        self.places = {name: place for name, place in shared.items() if name in inside}
         free = [64] * MAX_WORDS
-        for name in sorted(used - self.constants.keys(), key=lambda name: (-widths[name], name)):
-            width = widths[name]
-            word = next((i for i, left in enumerate(free) if left >= width), None)
-            if word is None:
-                raise NotGenerated(f"the fields of {form.instruction} are too wide for generated code")
-            self.places[name] = word, 64 - free[word], width
-            free[word] -= width
+        for word, shift, width in shared.values() if self.places else ():
+            free[word] = min(free[word], 64 - shift - width)
+        widths = all_fields(isa, form)
+        own = {name: widths[name] for name in used if name not in self.places and name not in self.constants}
+        self.places |= placed(own, free, form.instruction)
         self.names = {name: f"d{i}_{plain_name(name)}" for i, name in enumerate(sorted(used))}
 
     def unpacking(self) -> list[str]:
         """Lines that give the fields their names."""
-        lines = [f"{name} = {self.constants[field]}" for field, name in self.names.items() if field not in self.places]
-        for field, (word, shift, width) in self.places.items():
-            text = f"w{word}" if not shift else f"LSHR(w{word}, {shift}, 64)"
-            lines.append(f"{self.names[field]} = {text}" + (f" & {mask(width)}" if shift + width < 64 else ""))
-        return lines
+        return [f"{name} = {self.constants[field]}" if field in self.constants else unpacked(name, self.places[field])
+                for field, name in self.names.items()]
 
 
 class Decoding:
@@ -67,7 +106,8 @@ class Decoding:
     def __init__(self, unit: Unit):
         self.unit, self.isa = unit, unit.isa
         self.decoder = decoder(unit.isa)
-        self.packings = {form: Packing(unit, form) for form in unit.isa.forms}
+        self.shared = shared_places(unit)
+        self.packings = {form: Packing(unit, form, self.shared) for form in unit.isa.forms}
         self.fields: dict[str, str] = {}  # the constant that places a field in the record
         self._wheres: dict[str, int] = {}
         self.nodes: list[int] = [0]
@@ -97,10 +137,6 @@ class Decoding:
         self._fetch()
         self._contexts()
         self._fits()
-
-    @cached_property
-    def early(self) -> bool:
-        return bool(self.isa.prefixes)
 
     def _fetch(self) -> None:
         name, _ = self.unit.fetch()
@@ -140,7 +176,7 @@ class Decoding:
 
     def _contexts(self) -> None:
         fields = {name: f"LD(s + {self.field(name)})" for name in [*self.isa.prefixes, *self.isa.contexts]}
-        body = Body(self.unit, False, Role.CONTEXT, fields)
+        body = self.unit.body(Role.CONTEXT, fields)
         body.code("@outline\ndef contexts(s):")
         body.code.depth += 1
         for name, expr in self.isa.contexts.items():
@@ -162,7 +198,7 @@ class Decoding:
 
     def _where(self, part: Expr) -> int:
         fields = {name: f"LD(s + {self.field(name)})" for name in field_names(part)}
-        body = Body(self.unit, False, Role.CONTEXT, fields)
+        body = self.unit.body(Role.CONTEXT, fields)
         body.code(f"return int({body.condition(part)})")
         return self._wheres.setdefault(body.code.text.rstrip("\n"), len(self._wheres))
 

@@ -54,6 +54,7 @@ class Unit:
         self.traps = {trap: number for number, trap in enumerate(isa.traps.values())}
         specials = -1 - 2 * len(self.traps)
         self.execute_status, self.too_long, self.plain_status, self.stop_status = specials, specials - 1, specials - 2, specials - 3
+        self.keeping: set[str] = set()  # functions that write to the journal
         self.decoding = Decoding(self)
         self.lengths = {form: decoded_length(form) for form in isa.forms}
         self.forms = [self._form(number, form) for number, form in enumerate(isa.forms)]
@@ -69,6 +70,9 @@ class Unit:
         if isa.counter.width > MAX_COUNTER:
             raise NotGenerated(f"addresses of {isa.counter.width} bits are too wide for generated code")
         asked = [analysis.function(isa.fetch), *(analysis.expression(expr) for expr in isa.contexts.values())]
+        if any(self.analysis.function(function).fields for expr in isa.contexts.values()
+               for function in self.called_by([core.Return(expr, NOWHERE)])):
+            raise NotGenerated("a context calls a function that looks at the instruction")
         if any(facts.writes for facts in asked):
             raise NotGenerated("fetching an instruction changes the state")
         everywhere = [*asked, *(analysis.space(space) for space in isa.spaces.values()),
@@ -163,6 +167,17 @@ class Unit:
                     seen.add(function)
                     work.append(function.body)
 
+    def direct_fields(self, body: Iterable[Stmt]) -> set[str]:
+        """The fields a body looks at itself, not in what it calls."""
+        found: set[str] = set()
+        work = [e for s in statements(body) for e in parts(s)]
+        while work:
+            e = work.pop()
+            work.extend(core.operands(e))
+            if isinstance(e, core.Field):
+                found.add(e.name)
+        return found
+
     def called_by(self, body: Iterable[Stmt]) -> set[Function]:
         """The functions a body calls itself, the translations of its accesses among them."""
         found: set[Function] = set()
@@ -194,15 +209,25 @@ class Unit:
         """The name of a function as called from this kind of place."""
         facts = self.analysis.function(variant.function)
         matters = facts.traps or facts.loads
-        variant = Variant(variant.function, variant.journal and bool(facts.writes), variant.role if matters else Role.NORMAL)
+        after, keeps_cells = variant.after, variant.keeps_cells
+        if not self.analysis.conflicts(variant.function, after) or (not keeps_cells and facts.writes <= self.isa.cells.keys()):
+            after = keeps_cells = False
+        variant = Variant(variant.function, after, keeps_cells, variant.role if matters else Role.NORMAL)
         if variant not in self._functions:
             name = self._functions[variant] = f"f{len(self._functions)}_{plain_name(variant.function.name)}"
-            self.add(FunctionBody(self, variant, name).write())
+            body = FunctionBody(self, variant, name)
+            self.add(body.write())
+            if body.keeps:
+                self.keeping.add(name)
         return self._functions[variant]
+
+    def words(self, fields: Iterable[str]) -> list[str]:
+        """The packed words in which these fields stand."""
+        return [f"w{word}" for word in sorted({self.decoding.shared[field][0] for field in fields if field in self.decoding.shared})]
 
     def fetch(self) -> tuple[str, bool]:
         assert self.isa.fetch is not None
-        return self.function(Variant(self.isa.fetch, False, Role.FETCH)), self.analysis.function(self.isa.fetch).traps
+        return self.function(Variant(self.isa.fetch, False, False, Role.FETCH)), self.analysis.function(self.isa.fetch).traps
 
     def _form(self, number: int, form: Form) -> str:
         name = f"i{number}_{plain_name(form.instruction)}"
@@ -212,12 +237,13 @@ class Unit:
             return name
         packing = self.decoding.packings[form]
         fields = {**packing.names, "ilen": "ilen", "next": "after"}
-        body = FormBody(self, form, name, fields, self.analysis.needs_journal(form.body))
+        body = FormBody(self, form, name, fields)
         self.add(head + body.write(packing.unpacking()))
         return name
 
-    def illegal(self) -> Body:
-        return Body(self, False, Role.NORMAL, {"ilen": "ilen"})
+    def body(self, role: Role, fields: dict[str, str]) -> Body:
+        """For code that is no function of the description."""
+        return Body(self, False, False, role, fields)
 
     # ---- the whole ---------------------------------------------------------------------------------
 

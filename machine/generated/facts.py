@@ -77,6 +77,7 @@ class Analysis:
         self._functions: dict[Function, Facts] = {}
         self._spaces: dict[Space, Facts] = {}
         self._order: dict[tuple[Function, bool], tuple[bool, bool]] = {}
+        self._undoes: dict[int, tuple[Stmt, bool]] = {}
         self._expressions: dict[int, tuple[Expr, Facts]] = {}
 
     # ---- what may happen -----------------------------------------------------------
@@ -151,6 +152,12 @@ class Analysis:
             self._spaces[space] = found
         return self._spaces[space]
 
+    def undoes(self, s: Stmt) -> bool:
+        """Whether a statement may raise a trap that takes back effects."""
+        if id(s) not in self._undoes:
+            self._undoes[id(s)] = s, self.body([s]).undoes
+        return self._undoes[id(s)][1]
+
     # ---- in what order -------------------------------------------------------------
 
     def needs_journal(self, body: list[Stmt]) -> bool:
@@ -160,6 +167,10 @@ class Analysis:
     def writes_before_execute(self, body: list[Stmt]) -> bool:
         found = self.body(body)
         return found.executes and bool(found.writes)
+
+    def conflicts(self, function: Function, after: bool) -> bool:
+        """Whether something a function changes may have to be taken back."""
+        return bool(self.function(function).writes) and (after or self._called(function, False)[0])
 
     def _called(self, function: Function, written: bool) -> tuple[bool, bool]:
         key = function, written

@@ -99,6 +99,14 @@ def _remembering(unit: Unit, code: Code) -> None:
     code(f"ST(s + CONTEXT, number << {slots.CONTEXT_SHIFT})")
     code("return 0\n\n")
     code.depth = 0
+    code("def undoes(status):")
+    code('    """Whether a trap takes back effects."""')
+    code("    k = -1 - status >> 1")
+    for start in range(0, max(len(unit.traps), 1), 60):
+        bits = sum(1 << number - start for trap, number in unit.traps.items() if not trap.keeps_effects and 0 <= number - start < 60)
+        code(f"    if k >= {start} and k < {start + 60}:")
+        code(f"        return {bits:#x} >> k - {start} & 1")
+    code("    return 1\n\n")
     code("def change(s, p, value):")
     code('    """Give a cell of the context a value."""')
     code("    if LD(p) != value:")
@@ -117,7 +125,7 @@ def _remembering(unit: Unit, code: Code) -> None:
 
 
 def _illegal(unit: Unit) -> None:
-    body = unit.illegal()
+    body = unit.body(Role.NORMAL, {"ilen": "ilen"})
     body.code("def illegal(s, pc, ilen, w0, w1, w2):")
     body.code.depth += 1
     body.code('"""Bytes that are no instruction."""')
@@ -208,7 +216,7 @@ def _deliver(unit: Unit) -> None:
             calls.append(f"    ST(s + STATUS, {slots.HALT})")
             calls.append("    return -1")
             continue
-        name = unit.function(Variant(trap.delivery, True, Role.NORMAL))
+        name = unit.function(Variant(trap.delivery, False, True, Role.NORMAL))
         args, at = ["s", *("ilen" for _ in unit.analysis.function(trap.delivery).fields)], 0
         for _, width in trap.params:
             args.append(f"LD(s + ARGUMENTS + {8 * at})" if width <= 64 else f"s + ARGUMENTS + {8 * at}")
@@ -259,12 +267,7 @@ def _ended(unit: Unit) -> None:
     endings = {"nullify": [], "suppress": [], "complete": [], "terminate": []}  # type: dict[str, list[int]]
     for number, trap in enumerate(traps):
         endings[trap.ending].append(number)
-    code(f"undoes = {_bits(endings['nullify'] + endings['suppress'])} >> k & 1" if len(traps) < 62 else "undoes = 0")
-    if len(traps) >= 62:
-        for number in endings["nullify"] + endings["suppress"]:
-            code(f"if k == {number}:")
-            code("    undoes = 1")
-    code("if undoes == 1:")
+    code("if undoes(status) == 1:")
     code("    if undo(s) == 1:")
     code("        flush(s)")
     code("else:")
@@ -287,10 +290,6 @@ def _ended(unit: Unit) -> None:
     code("    return -1")
     code("return deliver(s, k, ilen)")
     unit.add(code.text)
-
-
-def _bits(numbers: list[int]) -> int:
-    return sum(1 << number for number in numbers)
 
 
 # ---- the loop -----------------------------------------------------------------------------------------

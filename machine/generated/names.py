@@ -34,10 +34,12 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A function as it is called from one kind of place. With ``journal`` it remembers old values."""
+    """A function as it is called from one kind of place. ``after``: a trap that takes back effects may come after it, so it
+    journals what it changes, cells only with ``keeps_cells`` (a form saves its own)."""
 
     function: Function
-    journal: bool
+    after: bool
+    keeps_cells: bool
     role: Role
 
 

@@ -29,7 +29,7 @@ class Spaces:
     def __init__(self, unit: Unit):
         self.unit = unit
         self._names: dict[Access, tuple[str, bool]] = {}
-        self._places: dict[tuple[Space, bool], tuple[str, bool]] = {}
+        self._places: dict[Space, tuple[str, bool]] = {}
         self._walks: dict[Space, str] = {}
         self._done: set[tuple[str, str, int, bool]] = set()
 
@@ -168,11 +168,10 @@ class Spaces:
 
     # ---- the way through views -----------------------------------------------------------
 
-    def places(self, space: Space, journal: bool) -> tuple[str, bool]:
+    def places(self, space: Space) -> tuple[str, bool]:
         """Name of ``f(s, a, n, access)``, which leaves the physical addresses of n cells in words of its own; whether it traps."""
         facts = self.unit.analysis.space(space)
-        journal = journal and bool(facts.writes)
-        key = space, journal
+        key = space
         if key in self._places:
             return self._places[key]
         number = len(self._places)
@@ -185,7 +184,7 @@ class Spaces:
         while view is not None and view.onto is not None:
             levels.append(view)
             view = view.onto
-        walks = {id(level): self._translation(level, journal) for level in levels if level.translation is not None}
+        walks = {id(level): self._translation(level) for level in levels if level.translation is not None}
         code(f"@outline\ndef v{number}_places(s, a, n, access):")
         code.depth += 1
         code("for i in range(0, n):")
@@ -219,7 +218,7 @@ class Spaces:
     def room(self, places: str) -> str:
         return f"s + {places.replace('_places', '_room')}"
 
-    def _translation(self, level: Space, journal: bool) -> tuple[str, bool]:
+    def _translation(self, level: Space) -> tuple[str, bool]:
         function = level.translation
         assert function is not None
         assert level.onto is not None
@@ -228,7 +227,7 @@ class Spaces:
             raise NotGenerated(f"addresses of '{level.name}' are too wide for generated code")
         if facts.fields:
             raise NotGenerated(f"the translation of '{level.name}' looks at the instruction")
-        return self.unit.function(Variant(function, journal and bool(facts.writes), Role.WALK)), facts.traps
+        return self.unit.function(Variant(function, bool(facts.writes), True, Role.WALK)), facts.traps
 
     # ---- remembered walks ----------------------------------------------------------------------
 
@@ -250,7 +249,7 @@ class Spaces:
         number = len(self._walks)
         name = self._walks[space] = f"w{number}_entry"
         unit, code = self.unit, Code()
-        walk, traps = self._translation(space, False)
+        walk, traps = self._translation(space)
         self.common(onto)
         buffer, _ = self.buffer(onto)
         base, flags = (unit.layout.pointer(buffer, what) for what in ("base", "flags"))
@@ -283,10 +282,8 @@ class Spaces:
 
     def access(self, access: Access) -> tuple[str, bool]:
         """Name of the function for an access, ``f(s, a)`` or ``f(s, a, v)``, and whether it can trap."""
-        facts = self.unit.analysis.space(access.space)
-        journal = access.journal and (access.write or bool(facts.writes))
         role = Role.NORMAL if access.write or (access.space.physical and access.space.cell_width != 8) else access.role
-        access = Access(access.space, access.count, access.write, journal, role)
+        access = Access(access.space, access.count, access.write, access.journal and access.write, role)
         if access not in self._names:
             if access.count > MAX_CELLS:
                 raise NotGenerated("an operand of more than 8192 bits")
@@ -382,7 +379,7 @@ class Spaces:
         space, count, unit = access.space, access.count, self.unit
         held = physical(space)
         _, prefix = self.buffer(held)
-        places, traps = self.places(space, access.journal)
+        places, traps = self.places(space)
         room, code = self.room(places), Code()
         kind = 1 if access.write else access.role.access
         one = self.write_cells(held, 1, access.journal) if access.write else self.read_cells(held, 1)
