@@ -157,6 +157,9 @@ class Analysis:
             by_name.setdefault(item.form.instruction, []).append(item)
         squares = {name: {id(s.form): s for s in found.squares} for name, (_, found) in checked.items()}
         witnesses = Witnesses(states, asker, self.argument())
+        for items in by_name.values():
+            for questions in {(item.region, item.form.title): qs for item, qs in reversed([*self.exhibited(items)])}.values():
+                witnesses.prepare(questions[0])
         out = []
         for name, items in by_name.items():
             shown = self.exhibit(witnesses, items)
@@ -185,30 +188,28 @@ class Analysis:
             out.append(made)
         return out
 
-    def exhibit(self, witnesses: Witnesses, items: list[Classified]) -> list[Shown]:
-        """Replayed witnesses of an instruction, one for each critical operand region; the replayed ones first."""
-        out: list[Shown] = []
-        done: set[tuple[str, str]] = set()
+    def exhibited(self, items: list[Classified]) -> Iterator[tuple[Classified, list[Question]]]:
+        """The critical forms of an instruction, with the questions that make them so, the most telling first."""
         for item in items:
             judged = item.restricted if item.restricted.critical else item.unrestricted
+            if judged.critical:
+                yield item, [judged.witnesses[kind] for kind in ORDER if kind in judged.witnesses]
+
+    def exhibit(self, witnesses: Witnesses, items: list[Classified]) -> list[Shown]:
+        """Replayed witnesses of an instruction, one for each critical operand region; the replayed ones first."""
+        replayed: list[Shown] = []
+        failed: list[Shown] = []
+        done: set[tuple[str, str]] = set()
+        for item, questions in self.exhibited(items):
             key = (item.region, item.form.title)
-            if not judged.critical or key in done:
-                continue
-            for kind in ORDER:
-                if kind in judged.witnesses:
-                    found = witnesses.find(
-                        judged.witnesses[kind], item.form, item.region, simplify=not any(s.witness.replayed for s in out)
-                    )
-                    found.witness.place = self.place(item.form.span)
-                    if found.witness.replayed:
-                        out.insert(0 if out and not out[0].witness.replayed else len(out), found)
-                        done.add(key)
-                        break
-                    if not out:
-                        out.append(found)
-        if any(s.witness.replayed for s in out):
-            out = [s for s in out if s.witness.replayed]
-        return out
+            for question in questions if key not in done else ():
+                found = witnesses.find(question, item.form, item.region, simplify=not replayed)
+                found.witness.place = self.place(item.form.span)
+                (replayed if found.witness.replayed else failed).append(found)
+                if found.witness.replayed:
+                    done.add(key)
+                    break
+        return replayed or failed[:1]
 
     def form(self, item: Classified, squares: dict[str, Square]) -> report.Form:
         judged = item.restricted

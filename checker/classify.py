@@ -102,9 +102,17 @@ class Classifier:
     def classify(self, forms: list[core.Form]) -> list[Classified]:
         """All forms, region by region. Later stages ask only what earlier answers leave open."""
         works = [_Work(self, form, region) for form in forms for region in regions(form)]
-        for stage in (_Work.in_user_mode, _Work.in_supervisor_mode, _Work.over_all_states, _Work.supervisor):
+        for stage in (
+            _Work.anything,
+            _Work.in_user_mode,
+            _Work.in_supervisor_mode_at_all,
+            _Work.in_supervisor_mode,
+            _Work.over_all_states_at_all,
+            _Work.over_all_states,
+            _Work.supervisor,
+        ):
             for work in works:
-                if work.certificate == "smt":
+                if work.certificate == "smt" and not work.vacuous:
                     stage(work)
             for work in works:
                 work.gather()
@@ -121,6 +129,7 @@ class Classifier:
 
 
 KINDS = ("control", *BEHAVIOUR, *OBSERVED)
+AT_ALL = "any of several kinds"
 
 
 class _Work:
@@ -151,9 +160,19 @@ class _Work:
             judgement.answers[name] = {"sat": True, "unsat": False}.get(verdict)
             if verdict == "sat":
                 judgement.witnesses[name] = pending.question
-            elif verdict == "unknown":
+            elif verdict == "unknown" and name != AT_ALL:  # then they are asked one by one
                 judgement.reasons.append(f"{name}: {pending.answer.reason}")
         self.pending.clear()
+
+    def anything(self) -> None:
+        """Mostly every state outside the declared regions traps in every mode; then there is nothing else to ask."""
+        if self.region == OUTSIDE:
+            self.ask(self.unrestricted, "anything", self.define.runs())
+
+    @property
+    def vacuous(self) -> bool:
+        """No legal state of the region gets past its traps."""
+        return self.unrestricted.answers.get("anything") is False
 
     def in_user_mode(self) -> None:
         define, made = self.define, self.restricted
@@ -161,14 +180,31 @@ class _Work:
         for kind in self.kinds:
             self.ask(made, f"{kind} in user mode", define.behaviour(kind, True))
 
-    def in_supervisor_mode(self) -> None:
+    def in_supervisor_mode_at_all(self) -> None:
         define, made = self.define, self.restricted
         self.ask_modes(made, True)
         if not made.answers["control in user mode"]:
             self.ask(made, "control", define.control(True, user_only=False))
-        for kind in self.kinds:
-            if kind != "mode" and not made.answers[f"{kind} in user mode"]:
-                self.ask(made, kind, define.behaviour(kind, True, user=False))
+        kinds = self.open_in_supervisor_mode()
+        if len(kinds) > 1:
+            self.ask(made, AT_ALL, define.behaviour(kinds[0], True, user=False, also=kinds[1:]))
+
+    def in_supervisor_mode(self) -> None:
+        kinds = self.open_in_supervisor_mode()
+        if not self.none_at_all(self.restricted, kinds, ""):
+            for kind in kinds:
+                self.ask(self.restricted, kind, self.define.behaviour(kind, True, user=False))
+
+    def open_in_supervisor_mode(self) -> list[str]:
+        return [kind for kind in self.kinds if kind != "mode" and not self.restricted.answers[f"{kind} in user mode"]]
+
+    def none_at_all(self, made: Judgement, kinds: list[str], where: str) -> bool:
+        """Whether one question has settled all ``kinds``: no two states that differ in any of them tell."""
+        found = made.answers.pop(AT_ALL, None)
+        made.witnesses.pop(AT_ALL, None)
+        if found is False:
+            made.answers.update({kind + where: False for kind in kinds})
+        return found is False
 
     def ask_modes(self, made: Judgement, restricted: bool) -> None:
         """A witness of a user state that does not trap is one already found; then supervisor mode does not matter."""
@@ -182,7 +218,7 @@ class _Work:
             if made.answers["user"] is False and "supervisor" not in made.answers:
                 self.ask(made, "supervisor", self.define.runs_in_supervisor_mode())
 
-    def over_all_states(self) -> None:
+    def over_all_states_at_all(self) -> None:
         """A witness under the controls is one over all legal states; supervisor states are not restricted by them at all."""
         define, made, known = self.define, self.unrestricted, self.restricted
         for name, found in known.answers.items():
@@ -196,9 +232,20 @@ class _Work:
             self.ask(made, "user", define.runs_in_user_mode(False))
         if "control in user mode" not in made.answers:
             self.ask(made, "control in user mode", define.control(False, user_only=True))
-        for kind in self.kinds:
-            if f"{kind} in user mode" not in made.answers:
-                self.ask(made, f"{kind} in user mode", define.behaviour(kind, False))
+        kinds = self.open_over_all_states()
+        if len(kinds) > 1:
+            self.ask(made, AT_ALL, define.behaviour(kinds[0], False, also=kinds[1:]))
+
+    def over_all_states(self) -> None:
+        kinds = self.open_over_all_states()
+        if self.unrestricted.answers["user"] is False:  # then there is no pair either
+            self.unrestricted.answers.update({f"{kind} in user mode": False for kind in kinds})
+        elif not self.none_at_all(self.unrestricted, kinds, " in user mode"):
+            for kind in kinds:
+                self.ask(self.unrestricted, f"{kind} in user mode", self.define.behaviour(kind, False))
+
+    def open_over_all_states(self) -> list[str]:
+        return [kind for kind in self.kinds if f"{kind} in user mode" not in self.unrestricted.answers]
 
     def classified(self) -> Classified:
         for made in (self.restricted, self.unrestricted):
@@ -206,6 +253,8 @@ class _Work:
             if self.certificate == "flow":
                 # Touches nothing the modes could change: what it does in one mode it does in the other.
                 answers.update(user=True, supervisor=True)
+            if self.vacuous:
+                answers.update(user=False, supervisor=False)
             made.runs_in_user, made.runs_in_supervisor = answers["user"], answers.get("supervisor")
             for kind in KINDS:
                 made.in_user_mode[kind] = answers.get(f"{kind} in user mode", False)

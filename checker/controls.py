@@ -13,7 +13,6 @@ from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
 from checker.obligations import Asker, Pending
 from checker.regions import regions
-from checker.smtlib import Script
 from checker.solve import Solver
 from checker.states import States
 from checker.terms import Substitution, Term, walk
@@ -167,12 +166,13 @@ class SquareChecker:
         """The control values that satisfy ``constraints`` with the fewest bits set, found bit by bit in one optimisation."""
         t = self.terms
         variables = {name: self.variable(name) for name in self.control_cells}
-        wanted = list(variables.values())
-        text, names = Script().text([c for c in constraints if not c.is_const], wanted)
+        writer = self.asker.writer
+        text, _ = writer.text([c for c in constraints if not c.is_const], list(variables.values()))
+        names = [writer.value(variable) for variable in variables.values()]
         if any(c is t.false for c in constraints):
             return None
         soft = []
-        for term, name in zip(wanted, names, strict=True):
+        for term, name in zip(variables.values(), names, strict=True):
             for bit in range(term.width):
                 soft.append(f"(assert-soft (= ((_ extract {bit} {bit}) {name}) #b0))")
         answer = self.solver.solve(text + "\n".join(soft) + "\n", names)

@@ -8,7 +8,7 @@ and the second state of a pair is one in which a guest really runs: user mode, t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from checker.deliveries import is_delivery
@@ -79,6 +79,12 @@ class Definitions:
     ) -> Question:
         return Question(name, conditions, runs, self.fields, restricted, varied)
 
+    def runs(self) -> Question:
+        """A legal state of any mode in which the instruction does not trap."""
+        start = self.states.free()
+        step = self.step(start)
+        return self.question("runs", False, [*self.sound(start, step), self.goes_on(step)], ("state", step))
+
     # ---- section 3: privileged -----------------------------------------------------------------------
 
     def runs_in_user_mode(self, restricted: bool) -> Question:
@@ -114,11 +120,13 @@ class Definitions:
 
     # ---- section 3: behaviour sensitive (location, mode), and resource, time, identity ---------------------
 
-    def behaviour(self, kind: str, restricted: bool, *, user: bool = True) -> Question:
+    def behaviour(self, kind: str, restricted: bool, *, user: bool = True, also: Sequence[str] = ()) -> Question:
         """Two states that differ only in components of class ``kind``, the second not trapping, the first not faulting
-        on memory, with different outcomes. The second is a user state, or else (not ``user``) one that is not."""
+        on memory, with different outcomes. The second is a user state, or else (not ``user``) one that is not.
+
+        With ``also`` they may differ in those classes too: where there is no such pair, there is none for each class alone."""
         t, states = self.terms, self.states
-        varied = states.classes[kind]
+        varied = states.classes[kind].union(*(states.classes[other] for other in also))
         first, second = states.pair(varied, restricted=restricted and user)
         mode = states.mode("user", second)
         two = self.step(second)

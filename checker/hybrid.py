@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checker.smtlib import Script
+from checker.smtlib import Writer
 from checker.solve import Solver
 from checker.states import States
 from checker.terms import Terms
@@ -23,4 +23,4 @@ def user_only(isa: Isa, monitor: Monitor, timeout: float) -> bool:
     if asked.is_const:
         return not asked.data
     with Solver(1, timeout) as solver:
-        return solver.solve(Script().text([asked], [])[0]).verdict == "unsat"
+        return solver.solve(Writer().text([asked])[0]).verdict == "unsat"

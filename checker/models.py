@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 from checker.terms import Term, walk
@@ -45,18 +46,79 @@ class Evaluator:
     def __init__(self, roots: list[Term]):
         self.roots = roots
         order = walk(roots)
-        self.slots = {term.ident: at for at, term in enumerate(order)}
-        self.plan = [(_rule(term), term, tuple(self.slots[arg.ident] for arg in term.args)) for term in order]
+        self.slots = {term: at for at, term in enumerate(order)}
+        self.plan = [(_rule(term), term, tuple([self.slots[arg] for arg in term.args])) for term in order]
 
-    def __call__(self, model: Model) -> list[Any]:
-        """The values of the roots: integers, and (base name, overlay) for memories."""
+    def values(self, model: Model) -> list[Any]:
+        """The values of all terms: integers, and (base name, overlay) for memories."""
         values: list[Any] = []
         for rule, term, args in self.plan:
             values.append(rule(model, term, [values[at] for at in args]))
-        return [values[self.slots[root.ident]] for root in self.roots]
+        return values
+
+    def __call__(self, model: Model) -> list[Any]:
+        """The values of the roots."""
+        values = self.values(model)
+        return [values[self.slots[root]] for root in self.roots]
 
     def holds(self, model: Model) -> bool:
         return all(self(model))
+
+
+class Descent:
+    """Changes a model step by step, each step only if the roots of an evaluator stay true.
+
+    Only terms that get another value are evaluated again."""
+
+    def __init__(self, evaluator: Evaluator, model: Model):
+        self.plan, self.model = evaluator.plan, model
+        self.values = evaluator.values(model)
+        self._roots = {evaluator.slots[root] for root in evaluator.roots}
+        self.holds = all(self.values[at] for at in self._roots)
+        self._users: list[list[int]] = [[] for _ in self.plan]
+        self._leaves: dict[str, list[int]] = {}  # variable or memory -> its term; extern operations read the model too
+        self._cells: dict[str, list[int]] = {}  # memory -> the reads of it
+        self._indirect: list[int] = []  # terms that may read any cell
+        for at, (_, term, args) in enumerate(self.plan):
+            for arg in args:
+                self._users[arg].append(at)
+            if term.op == "var":
+                self._leaves.setdefault(term.data, []).append(at)
+            elif term.op == "select" and term.args[0].op == "memory":
+                self._cells.setdefault(term.args[0].data, []).append(at)
+            elif term.op in ("select", "same", "call"):
+                self._indirect.append(at)
+
+    def step(self, changes: dict[Key, int]) -> bool:
+        """Make these changes if the roots stay true, else none."""
+        candidate = self.model.copy()
+        seeds = set(self._indirect)
+        for key, value in changes.items():
+            candidate.put(key, value)
+            if isinstance(key, str):
+                seeds.update(self._leaves.get(key, ()))
+            else:
+                memory, address = key
+                seeds.update(at for at in self._cells.get(memory, ()) if self.values[self.plan[at][2][1]] == address)
+        changed: dict[int, Any] = {}
+        values, waiting = self.values, sorted(seeds)
+        while waiting:
+            at = heappop(waiting)
+            rule, term, args = self.plan[at]
+            value = rule(candidate, term, [changed[arg] if arg in changed else values[arg] for arg in args])
+            if value == values[at]:
+                continue
+            if at in self._roots and not value:
+                return False
+            changed[at] = value
+            for user in self._users[at]:
+                if user not in seeds:
+                    seeds.add(user)
+                    heappush(waiting, user)
+        for at, value in changed.items():
+            values[at] = value
+        self.model = candidate
+        return True
 
 
 Rule = Callable[[Model, Term, list[Any]], Any]
@@ -121,48 +183,41 @@ def _rule(term: Term) -> Rule:
 def minimise(model: Model, asserted: list[Term], twins: Callable[[str], str | None]) -> Model:
     """The simplest model near ``model`` found by delta debugging. ``twins`` names the variable a variable should
     agree with if it can (the other state's value of the same component)."""
-    evaluator = Evaluator(asserted)
-    if not evaluator.holds(model):
+    search = Descent(Evaluator(asserted), model)
+    if not search.holds:
         return model
-    best = model
     # Large obligations get fewer tries: a readable witness is not worth minutes.
-    budget = max(MIN_TRIES, TRY_NODES // max(1, len(evaluator.plan)))
+    budget = max(MIN_TRIES, TRY_NODES // max(1, len(search.plan)))
 
-    def holds(candidate: Model) -> bool:
+    def attempt(changes: dict[Key, int]) -> bool:
         nonlocal budget
         budget -= 1
-        return budget >= 0 and evaluator.holds(candidate)
+        return budget >= 0 and search.step(changes)
 
     def try_all(keys: list[Key], simpler: Callable[[Key], int]) -> None:
         """Simplify as many of ``keys`` as possible, halving on failure."""
-        nonlocal best
-        keys = [key for key in keys if best.get(key) != simpler(key)]
-        if not keys:
-            return
-        candidate = best.copy()
-        for key in keys:
-            candidate.put(key, simpler(key))
-        if holds(candidate):
-            best = candidate
-        elif len(keys) > 1:
-            middle = len(keys) // 2
-            try_all(keys[:middle], simpler)
-            try_all(keys[middle:], simpler)
+        changes = {key: simpler(key) for key in keys}
+        changes = {key: value for key, value in changes.items() if search.model.get(key) != value}
+        if changes and not attempt(changes) and len(changes) > 1:
+            left = list(changes)
+            middle = len(left) // 2
+            try_all(left[:middle], simpler)
+            try_all(left[middle:], simpler)
+
+    def agreeing(key: Key) -> int:
+        return search.model.values.get(twins(str(key)) or "", 0)
 
     cells: list[Key] = sorted(model.cells)
     variables: list[Key] = sorted(model.values)
     paired: list[Key] = [key for key in variables if isinstance(key, str) and twins(key) is not None]
-    try_all(paired, lambda key: best.values.get(twins(str(key)) or "", 0))
+    try_all(paired, agreeing)
     try_all(variables + cells, lambda key: 0)
-    try_all(paired, lambda key: best.values.get(twins(str(key)) or "", 0))
+    try_all(paired, agreeing)
     for key in variables + cells:
-        value = best.get(key)
+        value = search.model.get(key)
         if value > 1:
             # A single one bit reads better than an arbitrary number.
             for simple in (1, 1 << (value.bit_length() - 1)):
-                candidate = best.copy()
-                candidate.put(key, simple)
-                if holds(candidate):
-                    best = candidate
+                if simple != value and attempt({key: simple}):
                     break
-    return best
+    return search.model

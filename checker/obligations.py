@@ -7,20 +7,21 @@ from dataclasses import dataclass
 
 from checker.definitions import Question
 from checker.models import Model
-from checker.smtlib import Script
+from checker.smtlib import Writer
 from checker.solve import Answer, Solver
 from checker.terms import Term, Terms, walk
+
+PROOFS = ("invariant", "runs")  # questions that mostly have no witness
 
 
 @dataclass
 class Pending:
-    """An obligation under way; ``answer`` waits for it."""
+    """An obligation under way; ``answer`` waits for it. ``wanted`` are the values a witness is made of, and how to ask for them."""
 
     asker: Asker
     question: Question
-    model_wanted: bool
-    future: Future[Answer] | None
-    wanted: list[tuple[str, Term, str]]
+    future: Future[Answer] | None = None
+    wanted: list[tuple[str, Term]] | None = None
     settled: Answer | None = None
 
     @property
@@ -30,7 +31,7 @@ class Pending:
             assert self.future is not None
             answer = self.future.result()
             if answer.verdict != "sat" and self.question.more is not None:
-                whole = self.asker.ask(self.question.more(), model=self.model_wanted)
+                whole = self.asker.ask(self.question.more(), model=self.wanted is not None)
                 answer = whole.answer
                 self.question, self.wanted = whole.question, whole.wanted
             self.settled = answer
@@ -42,17 +43,14 @@ class Pending:
 
     def model(self) -> Model:
         """The witness of a satisfiable question asked with ``model``."""
-        model = Model()
-        addresses: dict[int, int] = {}
-        for name, term, what in self.wanted:
-            value = int(self.answer.values[name])
-            if what == "variable":
-                model.values[term.data] = value
-            elif what == "address":
-                addresses[term.ident] = value
-            else:
-                at = term.args[1]
-                model.cells[term.args[0].data, at.data if at.is_const else addresses[at.ident]] = value
+        model, wanted = Model(), self.wanted or []
+        value = {term: int(self.answer.values[name]) for name, term in wanted}
+        for _, term in wanted:
+            if term.op == "var":
+                model.values[term.data] = value[term]
+            elif term.op == "select" and term.args[0].op == "memory":
+                memory, at = term.args
+                model.cells[memory.data, at.data if at.is_const else value[at]] = value[term]
         return model
 
 
@@ -61,6 +59,7 @@ class Asker:
 
     def __init__(self, terms: Terms, solver: Solver):
         self.terms, self.solver = terms, solver
+        self.writer: Writer = terms.kept(Writer)
         self.asked = 0
         self.settled = 0
 
@@ -70,30 +69,29 @@ class Asker:
             if question.more is not None:
                 return self.ask(question.more(), model=model)
             self.settled += 1
-            return Pending(self, question, model, None, [], Answer("unsat"))
+            return Pending(self, question, settled=Answer("unsat"))
         asserted = [term for term in dict.fromkeys(question.asserted) if not term.is_const]
         if not asserted and not model:
             self.settled += 1
-            return Pending(self, question, model, None, [], Answer("sat"))
-        wanted = self.wanted(asserted) if model else []
-        text, names = Script().text(asserted, [term for term, _ in wanted])
+            return Pending(self, question, settled=Answer("sat"))
+        text, looks = self.writer.text(asserted)
         self.asked += 1
-        return Pending(self, question, model, self.solver.submit(text, names), [(n, t, w) for n, (t, w) in zip(names, wanted, strict=True)])
+        if not model:
+            return Pending(self, question, self.solver.submit(text, proof=question.name in PROOFS))
+        wanted = [(self.writer.value(term), term) for term in self.wanted(looks)]
+        return Pending(self, question, self.solver.submit(text, list(dict.fromkeys(name for name, _ in wanted))), wanted)
 
-    def wanted(self, asserted: list[Term]) -> list[tuple[Term, str]]:
+    def wanted(self, looks: list[Term]) -> list[Term]:
         """Every variable, and for every cell looked at its address and its contents before the step."""
-        order = walk(asserted)
-        variables = [(term, "variable") for term in order if term.op == "var"]
-        addresses: dict[int, Term] = {}
-        cells: dict[int, Term] = {}
-        for term in order:
-            if term.op != "select":
+        found: dict[Term, None] = {}
+        for term in looks:
+            if term.op == "var":
+                found[term] = None
                 continue
             memory, at = term.args
             if not at.is_const:
-                addresses[at.ident] = at
-            for base in walk([memory]):
+                found[at] = None
+            for base in [memory] if memory.op == "memory" else walk([memory]):
                 if base.op == "memory":
-                    cell = self.terms.cell(base, at)
-                    cells[cell.ident] = cell
-        return variables + [(a, "address") for a in addresses.values()] + [(c, "cell") for c in cells.values()]
+                    found[self.terms.cell(base, at)] = None
+        return list(found)

@@ -80,13 +80,16 @@ class Replayer:
                 if space.identity is not None and (identity or space not in self.fetched):
                     out.append(symbolic.expr(space.identity, start))
             out += self.mapped(start)
+            # A space is one array in the model, wherever its base moves to: on the machine too if it stays.
+            out += [t.eq(step.after(name), start[name]) for name in step.moved]
             if self.isa.fetch is not None:
                 here = start[self.isa.counter.name]
                 last = t.add(here, t.extend(question.fields["ilen"], here.width, False)) if here.width >= 4 else here
                 for at in (here, last):
                     fetched, _ = symbolic.call(self.isa.fetch, start, (at,), {})
                     out.append(t.negate(fetched.trapped(t)))
-        out += [t.eq(value, t.const(value.width, 0)) for value in symbolic.undefined_values()]
+        for label in dict.fromkeys(step.label for _, step in question.runs):
+            out += [t.eq(value, t.const(value.width, 0)) for value in symbolic.undefined_values(label)]
         return out
 
     def mapped(self, start: Start) -> list[Term]:

@@ -31,6 +31,7 @@ from checker.cache import Cache, digest
 DEFAULT_TIMEOUT = 10.0  # seconds
 MEMORY_LIMIT = 2048  # MiB for each process
 LOGIC = "QF_AUFBV"
+CHECK, CHECK_PROOF = "\n(check-sat)", "\n(check-sat-using smt)"
 
 Verdict = Literal["sat", "unsat", "unknown"]
 
@@ -117,8 +118,10 @@ class Solver:
         directory.mkdir(parents=True, exist_ok=True)
         self._export = directory
 
-    def submit(self, text: str, want: Sequence[str] = ()) -> Future[Answer]:
-        """Begin to solve ``text``; if it is sat, evaluate the terms ``want``. An obligation seen before is not solved again."""
+    def submit(self, text: str, want: Sequence[str] = (), *, proof: bool = False) -> Future[Answer]:
+        """Begin to solve ``text``; if it is sat, evaluate the terms ``want``. An obligation seen before is not solved again.
+
+        ``proof`` says that unsat is likely. The preprocessing that helps to find a witness is then a loss."""
         key = digest(["answer", self.version, text, *want])
         known = self._known.get(key)
         if known is not None:
@@ -133,7 +136,7 @@ class Solver:
             future: Future[Answer] = Future()
             future.set_result(answer)
         else:
-            future = self._threads.submit(self._work, key, text, tuple(want))
+            future = self._threads.submit(self._work, key, text, tuple(want), proof)
         self._known[key] = future
         return future
 
@@ -146,10 +149,10 @@ class Solver:
         futures = [self.submit(text, want) for text, want in obligations]
         return [future.result() for future in futures]
 
-    def _work(self, key: str, text: str, want: tuple[str, ...]) -> Answer:
+    def _work(self, key: str, text: str, want: tuple[str, ...], proof: bool) -> Answer:
         process = self._idle.get()
         try:
-            answer = process.ask(text, want, self.timeout)
+            answer = process.ask(text, want, self.timeout, CHECK_PROOF if proof else CHECK)
         finally:
             self._idle.put(process)
         # An unknown depends on the machine and its load: it is worth another try next time.
@@ -178,7 +181,7 @@ class _Process:
         self._starting = threading.Lock()
         self._closed = False
 
-    def ask(self, text: str, want: Sequence[str], timeout: float) -> Answer:
+    def ask(self, text: str, want: Sequence[str], timeout: float, check: str) -> Answer:
         begin = time.perf_counter()
         for _ in range(2):  # a process that was killed from outside gets a successor, once
             process = self._running()
@@ -189,7 +192,7 @@ class _Process:
             watchdog.daemon = True
             watchdog.start()
             try:
-                verdict, reason, values = _converse(process, text, want, timeout)
+                verdict, reason, values = _converse(process, text + check, want, timeout)
                 return Answer(verdict, reason, values, time.perf_counter() - begin)
             except (EOFError, OSError, ValueError):
                 self._discard(process)
@@ -242,9 +245,9 @@ _END = "that-is-all"
 
 
 def _converse(process: subprocess.Popen[str], text: str, want: Sequence[str], timeout: float) -> tuple[Verdict, str, dict[str, int | bool]]:
-    """One obligation in, one answer out. EOFError or OSError when the process is gone."""
+    """One obligation with its check in, one answer out. EOFError or OSError when the process is gone."""
     limit = int(1000 * (timeout + 2))
-    out = _exchange(process, f"(reset)\n(set-option :timeout {limit})\n(set-logic {LOGIC})\n{text}\n(check-sat)")
+    out = _exchange(process, f"(reset)\n(set-option :timeout {limit})\n(set-logic {LOGIC})\n{text}")
     if "out of memory" in out:
         return "unknown", f"the solver needs more than {MEMORY_LIMIT} MiB", {}
     if out == "unsat":

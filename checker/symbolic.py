@@ -39,6 +39,8 @@ class Step:
     execute: list[tuple[Term, Term]] = field(default_factory=list)
     written: dict[str, Term] = field(default_factory=dict)
     completes: Term | None = None
+    label: str = ""
+    moved: dict[str, None] = field(default_factory=dict)  # base components written before their space was accessed
     marks: dict[str, Term] = field(default_factory=dict)
     regions: dict[str, Term] = field(default_factory=dict)
 
@@ -189,9 +191,9 @@ class Symbolic:
             found = self._undefined[key] = self.terms.var(f"undefined.{len(self._undefined)}", width)
         return found
 
-    def undefined_values(self) -> list[Term]:
-        """The unknowns standing for results the manual leaves undefined, so far."""
-        return list(self._undefined.values())
+    def undefined_values(self, label: str = "") -> list[Term]:
+        """The unknowns standing for results the manual leaves undefined, so far; with ``label`` only those of its steps."""
+        return [value for key, value in self._undefined.items() if not label or key[0] == label]
 
 
 class Facts:
@@ -269,7 +271,7 @@ class _Run:
     def __init__(self, owner: Symbolic, start: Start, fields: dict[str, Term], label: str):
         self.owner, self.terms, self.isa = owner, owner.terms, owner.isa
         self.start, self.fields = start, fields
-        self.step = Step(start)
+        self.step = Step(start, label=label)
         self.state: dict[str, Term] = {}
         self.live = self.terms.true  # nothing has trapped so far
         self.path = self.terms.true  # condition of the branch being run
@@ -514,6 +516,7 @@ class _Run:
     # ---- spaces ------------------------------------------------------------------------------------------
 
     def read_space(self, space: core.Space, address: Term, width: int) -> Term:
+        self.note_base(space)
         t, memory = self.terms, self.get(space.view.name)
         count = width // space.cell_width
         if count == 1:
@@ -521,7 +524,12 @@ class _Run:
         cells = [t.select(memory, t.add(address, t.const(space.address_width, k))) for k in range(count)]
         return t.concat(cells[::-1] if self.isa.little else cells)
 
+    def note_base(self, space: core.Space) -> None:
+        if space.base is not None and space.base.name in self.state:
+            self.step.moved.setdefault(space.base.name)
+
     def write_space(self, space: core.Space, address: Term, value: Term) -> None:
+        self.note_base(space)
         t, name = self.terms, space.view.name
         memory = self.get(name)
         size = space.cell_width

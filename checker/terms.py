@@ -7,9 +7,12 @@ memories are arrays from addresses to cells.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from isa_specs.ops import OPERATORS, Operator, to_signed
+
+T = TypeVar("T")
 
 
 class Term:
@@ -49,11 +52,19 @@ class Terms:
     def __init__(self) -> None:
         self._table: dict[tuple[Any, ...], Term] = {}
         self._writes: dict[int, tuple[Term, Writes]] = {}
+        self._kept: dict[Any, Any] = {}
         self.true = self.const(1, 1)
         self.false = self.const(1, 0)
 
+    def kept(self, make: Callable[[], T]) -> T:
+        """What is to live as long as these terms, one of each kind."""
+        if make not in self._kept:
+            self._kept[make] = make()
+        made: T = self._kept[make]
+        return made
+
     def _make(self, op: str, args: tuple[Term, ...], data: Any, width: int, address: int = 0) -> Term:
-        key = (op, data, width, address, *(arg.ident for arg in args))
+        key = (op, data, width, address, args)  # shared terms are equal when they are one object
         found = self._table.get(key)
         if found is None:
             found = self._table[key] = Term(len(self._table), op, args, data, width, address)
@@ -77,8 +88,8 @@ class Terms:
         name = op.name
         first = args[0]
         width = 1 if op.result == "bit" else first.width
-        if all(arg.op == "const" for arg in args):
-            return self.const(width, op.plain(first.width, *(arg.data for arg in args)))
+        if first.op == "const" and args[-1].op == "const":
+            return self.const(width, op.plain(first.width, *[arg.data for arg in args]))
         if len(args) == 1:
             if first.op == name:  # not, neg: involutions
                 return first.args[0]
@@ -122,7 +133,7 @@ class Terms:
                     return a
             if a.width == 1 and (self.negate(a) is b):
                 return self.false if name == "and" else self.true
-            return None
+            return self._masked(name, a, b.data) if b.op == "const" else None
         if name == "xor":
             if same:
                 return self.const(width, 0)
@@ -147,6 +158,19 @@ class Terms:
         if name in ("shl", "lshr", "ashr") and b.op == "const":
             return self._shifted(name, a, b.data)
         return None
+
+    def _masked(self, name: str, a: Term, mask: int) -> Term | None:
+        """A mask of one run of ones is a slice between constants: what is known of those bits shows."""
+        low = (mask & -mask).bit_length() - 1
+        high = mask.bit_length()
+        if mask != (1 << high) - (1 << low):
+            return None
+        above, inside, below = a.width - high, high - low, low
+        if name == "and":
+            parts = [self.const(above, 0), self.extract(a, high - 1, low), self.const(below, 0)]  # those of no width fall away
+            return self.concat([part for part in parts if part.width])
+        kept = [self.extract(a, a.width - 1, high)] if above else []
+        return self.concat([*kept, self.const(inside, -1), *([self.extract(a, low - 1, 0)] if below else [])])
 
     def _shifted(self, name: str, a: Term, by: int) -> Term | None:
         """Shifts by constants are joins and slices."""
@@ -385,7 +409,8 @@ class Terms:
         return self.same_memory(a, b) if a.address else self.eq(a, b)
 
 
-def _base(term: Term) -> tuple[Term | None, int]:
+def base_and_offset(term: Term) -> tuple[Term | None, int]:
+    """An address as a distance from a base; None: from zero."""
     if term.op == "const":
         return None, term.data
     if term.op == "add" and term.args[1].op == "const":
@@ -394,10 +419,26 @@ def _base(term: Term) -> tuple[Term | None, int]:
 
 
 def _apart(a: Term, b: Term) -> bool:
-    """Whether two addresses differ for certain."""
-    x, i = _base(a)
-    y, j = _base(b)
-    return x is y and i != j
+    """Whether two addresses differ for certain: at different distances from one base, or from bases aligned too well to meet."""
+    x, i = base_and_offset(a)
+    y, j = base_and_offset(b)
+    if x is y:
+        return i != j
+    return bool((i - j) & ((1 << min(_alignment(x), _alignment(y))) - 1))
+
+
+def _alignment(base: Term | None) -> int:
+    """How many low bits of an address are zero for certain."""
+    if base is None:
+        return MAX_WORD
+    if base.op == "const":
+        return (base.data & -base.data).bit_length() - 1 if base.data else MAX_WORD
+    if base.op == "concat":
+        low = _alignment(base.args[-1])
+        return min(low, base.args[-1].width)
+    if base.op == "zext":
+        return _alignment(base.args[0])
+    return 0
 
 
 def _aligned(first: Writes, second: Writes) -> bool:

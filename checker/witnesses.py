@@ -63,6 +63,10 @@ class Witnesses:
                 disputed = disputed or self.disputed(form, region, replayed)
         return disputed or self.unconfirmed(form, region, problem)
 
+    def prepare(self, question: Question) -> None:
+        """Have the first attempt of :meth:`find` solved while others are minimised and replayed."""
+        self.asker.ask(self.convenient(question, *ATTEMPTS[0]), model=True)
+
     def convenient(self, question: Question, placed: int, identity: bool) -> Question:
         """The question narrowed to states that can be laid out on the machine."""
         more = question.more
