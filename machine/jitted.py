@@ -14,9 +14,9 @@ from isa_specs.core import Isa
 from isa_specs.encoding import Decoded, padded
 from machine.errors import MachineError
 from machine.generated import slots
-from machine.generated.emit import Unit
+from machine.generated.build import build
 from machine.generated.layout import NotGenerated, limbs
-from machine.generated.llvm import Compiled, compile_source
+from machine.generated.llvm import Compiled
 from machine.generated.state import GeneratedState
 from machine.outcomes import Next, Trapped
 from machine.plain import Machine, Ran, StepResult
@@ -33,11 +33,11 @@ def enabled() -> bool:
 class JittedMachine(Machine):
     """Carries out a description on states of :meth:`state`. ``undefined`` gives the bits of what the manual leaves undefined."""
 
-    def __init__(self, isa: Isa, *, undefined: int = 0, fast: bool = True):
+    def __init__(self, isa: Isa, *, undefined: int = 0, fast: bool = True, use_cache: bool = True):
         super().__init__(isa, oracle=lambda width: undefined & (1 << width) - 1)
         self.undefined = undefined & (1 << 64) - 1
-        self.unit = Unit(isa, fast)
-        self.code = Compiled(compile_source(self.unit.source))
+        self.generated = build(isa, fast=fast, use_cache=use_cache)
+        self.code = Compiled(self.generated.code)
         word = ctypes.c_int64
         self._run = ctypes.CFUNCTYPE(word, word, word)(self.code.address("run"))
         self._peek = ctypes.CFUNCTYPE(word, word)(self.code.address("peek"))
@@ -45,12 +45,11 @@ class JittedMachine(Machine):
         self._deliver = ctypes.CFUNCTYPE(word, word, word, word)(self.code.address("deliver"))
         self._traps = list(isa.traps.values())
         self._known: dict[tuple[bytes, tuple[int, ...]], Decoded | None] = {}
-        self._context_slots = [self.unit.decoding.offset(name) for name in isa.contexts]
 
     def state(self, like: State | None = None) -> GeneratedState:
         """A fresh state, all zero or with the values of ``like``."""
-        rests_on = self.unit.rests_on
-        made = GeneratedState(self.isa, self.unit.layout, self.unit.decoding, rests_on.cells, rests_on.others)
+        generated = self.generated
+        made = GeneratedState(self.isa, generated.layout, generated, generated.rests_on, generated.overturning)
         made.record.words[slots.UNDEFINED // 8] = self.undefined
         self._prepare(made.record.address)
         if like is not None:
@@ -83,7 +82,7 @@ class JittedMachine(Machine):
 
     def _trapped(self, state: GeneratedState, status: int) -> Trapped:
         number, memory = divmod(-1 - status, 2)
-        trap, at, args = self._traps[number], self.unit.layout.constants["ARGUMENTS"], []
+        trap, at, args = self._traps[number], self.generated.layout.constants["ARGUMENTS"], []
         for _, width in trap.params:
             args.append(state.record.value(at, limbs(width)) & (1 << width) - 1)
             at += 8 * limbs(width)
@@ -102,7 +101,7 @@ class JittedMachine(Machine):
     def _read(self, state: GeneratedState, count: int) -> Decoded | None:
         words, first = state.record.words, slots.BYTES // 8
         data = bytes(words[first + i] for i in range(count))
-        contexts = tuple(words[slot // 8] for slot in self._context_slots)
+        contexts = tuple(words[slot // 8] for slot in self.generated.contexts)
         key = data, contexts
         if key not in self._known:
             self._known[key] = self.decoder.decode(padded(data), lambda _: dict(zip(self.isa.contexts, contexts, strict=True)))

@@ -23,6 +23,7 @@ from machine.generated.layout import Layout, NotGenerated, comment, limbs, plain
 from machine.generated.names import Access, Role, Variant
 from machine.generated.spaces import Spaces
 
+INLINED = 600  # characters of a form that becomes a part of the loop; a call is cheap beside longer ones, the loop dear to compile
 MAX_COUNTER = 60  # bits: an address must not be taken for a trap
 RUNTIME = Path(__file__).with_name("runtime.py")
 DECODER = Path(__file__).with_name("decoder_runtime.py")
@@ -238,7 +239,10 @@ class Unit:
         packing = self.decoding.packings[form]
         fields = {**packing.names, "ilen": "ilen", "next": "after"}
         body = FormBody(self, form, name, fields)
-        self.add(head + body.write(packing.unpacking()))
+        text = body.write(packing.unpacking())
+        if len(text) > INLINED:
+            text = text.replace(f"def {name}(", f"@outline\ndef {name}(")
+        self.add(head + text)
         return name
 
     def body(self, role: Role, fields: dict[str, str]) -> Body:

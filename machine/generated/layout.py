@@ -91,6 +91,11 @@ class Layout:
         self._end += WORD * words
         return start
 
+    def extend(self, constants: dict[str, int], size: int) -> None:
+        """Take over what the generator added to the record."""
+        self.constants = constants
+        self._end = size
+
     def _room(self, name: str, component: Cell | Array) -> Room:
         count, length = limbs(component.width), component.length if isinstance(component, Array) else 1
         self.constants[name] = self.take(count * length)

@@ -1,0 +1,56 @@
+"""From a description to compiled code: from the cache where it holds it, else generated, compiled and kept there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isa_specs.core import Isa
+from machine.generated import cache
+from machine.generated.layout import Layout
+from machine.generated.llvm import compile_source
+
+
+@dataclass(slots=True)
+class Generated:
+    """Compiled code and what is needed to run it. Tables are in words; offsets in bytes of the record."""
+
+    layout: Layout
+    code: bytes
+    nodes: list[int]
+    leaves: list[int]
+    programs: list[int]
+    rests_on: list[str]  # cells
+    overturning: list[str]  # arrays and spaces
+    contexts: list[int]  # where the decoder leaves them
+    cached: bool
+
+
+def build(isa: Isa, *, fast: bool = True, use_cache: bool = True, folder: Path | None = None) -> Generated:
+    """The generated machine of ``isa``. With ``fast`` False it remembers neither walks nor decodings.
+
+    Raises :class:`machine.generated.layout.NotGenerated` where the description asks for what generated code does not do."""
+    name = cache.key(isa, f"fast={fast}") if use_cache else ""
+    found = cache.load(name, folder)
+    if found is not None:
+        return _made(isa, *found, cached=True)
+    from machine.generated.emit import Unit
+
+    unit = Unit(isa, fast)
+    source = unit.source
+    code = compile_source(source)
+    facts = {
+        "constants": unit.layout.constants, "size": unit.layout.size, "nodes": unit.decoding.nodes, "leaves": unit.decoding.leaves,
+        "programs": unit.decoding.programs, "rests_on": unit.rests_on.cells, "overturning": sorted(unit.rests_on.others),
+        "contexts": [unit.decoding.offset(context) for context in isa.contexts],
+    }  # fmt: skip
+    cache.store(name, facts, code, source, folder)
+    return _made(isa, facts, code, cached=False)
+
+
+def _made(isa: Isa, facts: dict[str, Any], code: bytes, *, cached: bool) -> Generated:
+    layout = Layout(isa)
+    layout.extend(facts["constants"], facts["size"])
+    return Generated(layout, code, facts["nodes"], facts["leaves"], facts["programs"], facts["rests_on"], facts["overturning"],
+                     facts["contexts"], cached)

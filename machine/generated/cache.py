@@ -1,0 +1,116 @@
+"""Compiled machines in the user's cache folder, under the hash of everything they were made from.
+
+An entry is one file, written elsewhere and renamed into place, and read only if its own hash fits: a damaged one is made
+anew. Nothing here ever fails: without a folder to write to, machines are compiled again each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from isa_specs.core import Isa
+
+MAGIC = b"vcheck generated machine 1\n"
+KEPT = 32  # entries; older ones are deleted
+_HERE = Path(__file__).parent
+
+
+def directory() -> Path:
+    """The folder of compiled machines; it need not exist."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("vcheck", appauthor=False)) / "generated"
+
+
+@functools.cache
+def _generator() -> str:
+    """Names the generator and all it rests on, by its text."""
+    language = _HERE.parent.parent / "isa_specs"
+    files = [*sorted(_HERE.glob("*.py")), *sorted(file for file in language.glob("*") if file.suffix in (".py", ".lark"))]
+    return _digest(file.name + "\0" + file.read_text(encoding="utf-8") for file in files)
+
+
+def _digest(parts: Iterable[str]) -> str:
+    state = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        state.update(b"%d:" % len(data))
+        state.update(data)
+    return state.hexdigest()
+
+
+def key(isa: Isa, options: str) -> str:
+    """The name of a description's entry; empty for one that was not read from text."""
+    from machine.generated.llvm import compiler_version, processor
+
+    if not isa.sources:
+        return ""
+    return _digest([_generator(), compiler_version(), processor(), options, *isa.sources.values()])
+
+
+def load(name: str, folder: Path | None = None) -> tuple[dict[str, Any], bytes] | None:
+    """What was stored under ``name``: a description of the code, and the code; None when there is nothing good."""
+    if not name:
+        return None
+    try:
+        data = ((folder or directory()) / f"{name}.bin").read_bytes()
+    except OSError:
+        return None
+    start = len(MAGIC) + 32
+    if data[: len(MAGIC)] != MAGIC or hashlib.sha256(data[start:]).digest() != data[len(MAGIC) : start]:
+        return None
+    length = int.from_bytes(data[start : start + 8], "little")
+    facts = json.loads(data[start + 8 : start + 8 + length])
+    return facts, data[start + 8 + length :]
+
+
+def store(name: str, facts: dict[str, Any], code: bytes, source: str, folder: Path | None = None) -> None:
+    """Keep compiled code, and its source beside it for reading. Failure to do so goes unnoticed."""
+    if not name:
+        return
+    text = json.dumps(facts).encode()
+    payload = len(text).to_bytes(8, "little") + text + code
+    place = folder or directory()
+    with contextlib.suppress(OSError):
+        place.mkdir(parents=True, exist_ok=True)
+        _write(place / f"{name}.py", source.encode())
+        _write(place / f"{name}.bin", MAGIC + hashlib.sha256(payload).digest() + payload)
+        _prune(place)
+
+
+def _write(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _prune(place: Path) -> None:
+    entries = sorted(place.glob("*.bin"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in entries[KEPT:]:
+        path.unlink(missing_ok=True)
+        path.with_suffix(".py").unlink(missing_ok=True)
+
+
+def clear(folder: Path | None = None) -> int:
+    """Delete all entries, and nothing else; returns the number of bytes freed."""
+    freed = 0
+    place = folder or directory()
+    for path in [*place.glob("*.bin"), *place.glob("*.py"), *place.glob(".new-*")]:
+        with contextlib.suppress(OSError):
+            size = path.stat().st_size
+            path.unlink()
+            freed += size
+    return freed
