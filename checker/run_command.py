@@ -22,6 +22,8 @@ from machine.session import Ending
 from machine.trace import FORMATS, told, tracer
 
 MAX_SOURCE = 1 << 20
+MAX_AFTERWARDS = 100_000  # instructions, to show where a difference leads
+ENDINGS = {"waiting": "comes to its end", "halted": "stops", "steps": "still runs"}
 
 CODES = {
     "RN001": "there is no such guest",
@@ -165,9 +167,10 @@ def _watched(isa: Isa, machinery: Machinery, path: Path, asked: argparse.Namespa
     else:
         trace, out = tracer(asked.trace, isa, session.state, sys.stdout), sys.stderr
         ending = "steps"
-        while ending == "steps" and session.steps < asked.max_steps:
+        while ending == "steps" and session.steps + session.wakes < asked.max_steps:
+            before = session.steps
             ending = session.run(1)
-            if session.last is not None and session.last.last is not None:
+            if session.steps > before and session.last is not None and session.last.last is not None:
                 trace.step(session.steps, session.last.last)
         trace.close()
     shown = bytes(session.output)
@@ -234,11 +237,16 @@ def _compared(isa: Isa, board: Board, program: Program, path: Path, monitor: str
         sys.stdout.write("console:\n" + "".join(f"  {line}\n" for line in shown.splitlines()) if shown else "console: nothing\n")
         sys.stdout.write("counters:\n" + "".join(f"  {line}\n" for line in _counters(monitored)))
         return _verdict(found.ending, bare, path, asked.max_steps)
-    sys.stdout.write("".join(f"{line}\n" for line in (f"{title}: different", *_difference(isa, found, monitored))))
+    lines = [f"{title}: different", *_difference(isa, found)]
+    for name, machinery in (("bare", bare), ("monitored", monitored)):
+        ending = machinery.session.run(max(0, min(asked.max_steps - found.steps, MAX_AFTERWARDS)))
+        shown = bytes(machinery.session.output).decode("latin-1")
+        lines.append(f"  if they go on: {name} {ENDINGS[ending]} after {machinery.session.steps} instructions, console {shown!r}")
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     return FINDINGS
 
 
-def _difference(isa: Isa, found: Comparison, monitored: Machinery) -> list[str]:
+def _difference(isa: Isa, found: Comparison) -> list[str]:
     """The first diverging step, decoded."""
     divergence = found.divergence
     assert divergence is not None
@@ -250,8 +258,6 @@ def _difference(isa: Isa, found: Comparison, monitored: Machinery) -> list[str]:
     width = max((len(item.component) for item in divergence.differences), default=0)
     for item in divergence.differences:
         lines.append(f"  {item.component:<{width}}  bare {item.bare:#x}  monitored {item.monitored:#x}  ({item.reason})")
-    if divergence.bare_output != divergence.monitored_output:
-        lines.append(f"  console: bare {divergence.bare_output[-40:]!r}, monitored {divergence.monitored_output[-40:]!r}")
     if divergence.direct:
         cause = _cause(divergence.differences)
         lines.append(f"  why: it completed on the real machine without a trap, so the monitor was not told; {cause}")

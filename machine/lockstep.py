@@ -35,8 +35,6 @@ class Divergence:
     monitored_outcome: str
     direct: bool
     differences: tuple[Unequal, ...]
-    bare_output: bytes
-    monitored_output: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +57,7 @@ def compare(isa: Isa, bare: Machinery, monitored: Machinery, profile: Profile, m
             told = counters.emulated + counters.reflected + counters.interpreted > work
             return Comparison(one.steps, ending, Divergence(
                 one.steps, one.last.last if one.last else None, outcome(one.last.last if one.last else None),
-                outcome(two.last.last if two.last else None), not told, tuple(differences(isa, one.state, two.state, profile)),
-                bytes(one.output), bytes(two.output)))
+                outcome(two.last.last if two.last else None), not told, tuple(differences(isa, one.state, two.state, profile))))
         if ending != "steps":
             return Comparison(one.steps, ending, None)
     return Comparison(one.steps, "steps", None)

@@ -32,14 +32,14 @@ def start_state(board: Board, storage: Storage) -> State:
 
 class Session:
     """``state`` is the guest's own; ``output`` what its console has taken; ``time`` and ``steps`` count instructions, time goes on
-    while the guest waits."""
+    while the guest waits; ``wakes`` counts the interrupts that ended a wait."""
 
     def __init__(self, processor: Processor, state: State, board: Board, typed: bytes = b""):
         self.processor, self.state, self.board = processor, state, board
         self.output = bytearray()
         self.time = self.steps = 0
         self.pending: deque[tuple[Interrupt, Place | None, int]] = deque()
-        self.interrupts = 0
+        self.interrupts = self.wakes = 0
         self.last: Stop | None = None
         self._typed = deque(typed)
         self._due = {i: clock.every for i, clock in enumerate(board.clocks)}
@@ -48,24 +48,28 @@ class Session:
             raise MachineError(f"the console of {board.isa.name}'s board has no keyboard")
 
     def run(self, max_steps: int) -> Ending:
-        """Go on for at most ``max_steps`` instructions; ``waiting``: nothing can wake the processor any more."""
-        end = self.steps + max_steps
+        """Go on for at most ``max_steps`` instructions; ``waiting``: nothing can wake the processor any more.
+
+        An interrupt out of a wait counts like an instruction: the handler may be another wait."""
+        end = self.steps + self.wakes + max_steps
         watch = self.board.watched()
         while True:
             self._arrive()
             if self.state.halted:
                 return "halted"
+            waiting = self.board.waiting(self.state)
+            if self.steps + self.wakes >= end and not (waiting and self._wake() is None and not self._ready()):
+                return "steps"
             if self._interrupt():
+                self.wakes += waiting
                 continue
-            if self.board.waiting(self.state):
+            if waiting:
                 wake = self._wake()
                 if wake is None:
                     return "waiting"
                 self.time = wake
                 continue
-            if self.steps >= end:
-                return "steps"
-            budget = min([end - self.steps, *(time - self.time for time in self._times())])
+            budget = min([end - self.steps - self.wakes, *(time - self.time for time in self._times())])
             enabling = {name for interrupt, _, _ in self.pending for (name, _), _ in interrupt.when}
             stop = self.processor.run(self.state, budget, bare=True, watch=watch | enabling)
             self.last = stop
@@ -94,6 +98,9 @@ class Session:
                 self.state.put(console.input, byte)
             else:
                 self.pending.append((console.interrupt, console.input, byte))
+
+    def _ready(self) -> bool:
+        return any(interrupt.enabled(self.state) for interrupt, _, _ in self.pending)
 
     def _interrupt(self) -> bool:
         """Deliver the first pending interrupt that is enabled."""

@@ -53,8 +53,7 @@ class HardwareMonitor(Monitor):
 
     def __init__(self, below: Processor, profile: Profile, assisted: Assisted, own: memoryview, *,
                  host: Mapping[str, int] | None = None):
-        open_ = {name: assisted.controls.get(name, 0) for name, keep in profile.keeps.items() if keep.how == "control"}
-        super().__init__(below, profile, host=host, controls=open_)
+        super().__init__(below, profile, host=host, controls=assisted.controls)
         self.assisted, self.own = assisted, own
         self.real = State(below.isa)
         for name, value in assisted.start.items():

@@ -12,7 +12,6 @@ from isa_specs import core
 from isa_specs.core import Cell, Const, Isa, Space
 from isa_specs.core import Monitor as Profile
 from machine.activation import EXECUTE, READ, WRITE
-from machine.errors import MachineError
 from machine.monitors.windows import Beyond, Storage
 from machine.plain import Machine
 from machine.state import State
@@ -22,7 +21,8 @@ TABLE_ROOM = 0x10_0000  # bytes of real addresses kept for each table the monito
 
 class VirtualMachineMap:
     """f of one profile. ``host`` gives values for what the monitor owns, by component; where it is silent the real machine gets the
-    guest's own value, except that tables the processor walks are moved behind the guest's storage."""
+    guest's own value, except that tables the processor walks are moved behind the guest's storage. ``controls`` are the constants
+    the profile leaves open; zero where nobody has chosen, which is where the checker begins its search."""
 
     def __init__(self, machine: Machine, profile: Profile, host: Mapping[str, int], controls: Mapping[str, int]):
         self.machine, self.profile, self.isa = machine, profile, machine.isa
@@ -53,9 +53,7 @@ class VirtualMachineMap:
             if isinstance(keep.value, Const):
                 given[name] = keep.value.value
             elif keep.how == "control":
-                if name not in controls:
-                    raise MachineError(f"no value for the control '{name}'")
-                given[name] = controls[name]
+                given[name] = controls.get(name, 0)
             elif keep.how == "host" and name in host and isinstance(keep.target, Cell):
                 given[name] = host[name]
         return given
