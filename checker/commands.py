@@ -90,7 +90,9 @@ def cache(arguments: list[str]) -> int:
     if asked.action == "dir":
         print(default_directory())
     else:
-        print(f"{Cache().clear()} bytes freed")
+        from machine.generated import cache as machines
+
+        print(f"{Cache().clear() + machines.clear()} bytes freed")
     return PROVED
 
 
@@ -101,6 +103,37 @@ def run(arguments: list[str]) -> int:
     return run_guest(arguments)
 
 
+def emit(arguments: list[str]) -> int:
+    """The code generated from a description, as it is compiled."""
+    about = _arguments("emit", "Print the code generated from a description, or the part of it that is one instruction.")
+    about.add_argument("spec", metavar="SPEC")
+    about.add_argument("instruction", metavar="INSTR", nargs="?")
+    asked = about.parse_args(arguments)
+
+    from isa_specs.diagnostics import nearest
+    from isa_specs.load import load
+    from machine.generated.emit import Unit
+    from machine.generated.layout import NotGenerated
+
+    isa = load(asked.spec)
+    try:
+        unit = Unit(isa)
+    except NotGenerated as reason:
+        print(f"vcheck: the plain machine runs {isa.name}: {reason}", file=sys.stderr)
+        return USAGE
+    if asked.instruction is None:
+        sys.stdout.write(unit.source)
+        return PROVED
+    names = {name.casefold(): name for name in isa.instructions()}
+    name = names.get(asked.instruction.casefold())
+    if name is None:
+        hint = nearest(asked.instruction.upper(), isa.instructions())
+        print(f"vcheck: {isa.name} has no instruction '{asked.instruction}'{f': {hint}' if hint else ''}", file=sys.stderr)
+        return USAGE
+    sys.stdout.write(unit.excerpt(name))
+    return PROVED
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "list": list_, "show": show, "run": run, "explain": explain, "schema": schema, "cache": cache,
+    "list": list_, "show": show, "run": run, "emit": emit, "explain": explain, "schema": schema, "cache": cache,
 }

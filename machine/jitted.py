@@ -10,7 +10,7 @@ import ctypes
 import os
 from collections.abc import Callable, Iterable
 
-from isa_specs.core import Isa
+from isa_specs.core import Isa, Trap
 from isa_specs.encoding import Decoded, padded
 from machine.errors import MachineError
 from machine.generated import slots
@@ -22,7 +22,7 @@ from machine.outcomes import Next, Trapped
 from machine.plain import Machine, Ran, StepResult
 from machine.state import Recorder, State
 
-_EVERY_KIND = 31  # a bit for each of TRAP_KINDS
+EVERY_KIND = 31  # a bit for each of TRAP_KINDS
 
 
 def enabled() -> bool:
@@ -44,6 +44,7 @@ class JittedMachine(Machine):
         self._prepare = ctypes.CFUNCTYPE(word, word)(self.code.address("prepare"))
         self._deliver = ctypes.CFUNCTYPE(word, word, word, word)(self.code.address("deliver"))
         self._traps = list(isa.traps.values())
+        self._numbers = {trap: number for number, trap in enumerate(self._traps)}
         self._known: dict[tuple[bytes, tuple[int, ...]], Decoded | None] = {}
 
     def state(self, like: State | None = None) -> GeneratedState:
@@ -67,7 +68,7 @@ class JittedMachine(Machine):
         record = state.record
         address = state.cells[self.isa.counter.name]
         decoded = self._decoded(state)
-        record[slots.LEAVE] = _EVERY_KIND
+        record[slots.LEAVE] = EVERY_KIND
         record[slots.EXECUTED] = -1
         record[slots.PASS] = address + 1
         self._run(record.address, 1)
@@ -127,31 +128,55 @@ class JittedMachine(Machine):
             return super().run(state, max_steps, on_trap)
         record, done = state.record, 0
         self._set_stops(state, sorted(set(stops)), set(stop_at))
-        record[slots.LEAVE] = 0 if on_trap is None else _EVERY_KIND
+        record[slots.LEAVE] = 0 if on_trap is None else EVERY_KIND
         record[slots.PASS] = state.cells[self.isa.counter.name] + 1
         last: StepResult | None = None
         while done < max_steps:
             if state.halted:
                 return Ran(done, "halted", last)
-            done += self._run(record.address, max_steps - done)
-            status = record[slots.STATUS]
+            steps, status = self.go(state, max_steps - done, record[slots.LEAVE])
+            done += steps
             if status == slots.STOPPED:
                 return Ran(done, "break", last)
-            if status == slots.HALT:
-                state.halted = self._why_halted(record[slots.HALTED])
-            elif status == slots.PLAIN:
+            if status == slots.PLAIN:
                 last = super().step(state, bare=on_trap is None)
                 done += 1
                 if on_trap is not None and isinstance(last.outcome, Trapped) and not on_trap(last, state):
                     return Ran(done, "trap", last)
             elif status < 0:
-                last = self._at_trap(state, status)
+                last = self.at_trap(state, status)
                 assert on_trap is not None
                 if not on_trap(last, state):
                     return Ran(done, "trap", last)
         return Ran(done, "halted" if state.halted else "steps", last)
 
-    def _at_trap(self, state: GeneratedState, status: int) -> StepResult:
+    def go(self, state: GeneratedState, max_steps: int, leave: int) -> tuple[int, int]:
+        """Run generated code alone: how many steps it took, and why it stopped (STATUS in :mod:`machine.generated.slots`).
+
+        ``leave`` has a bit for each kind of trap that ends the run instead of being delivered; such a step counts."""
+        record = state.record
+        record[slots.LEAVE] = leave
+        steps = int(self._run(record.address, max_steps))
+        status = record[slots.STATUS]
+        if status == slots.HALT:
+            state.halted = self._why_halted(record[slots.HALTED])
+        return steps, status
+
+    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, recorder: Recorder | None = None) -> None:
+        """See :meth:`machine.plain.Machine.deliver`. With a ``recorder`` the plain machine delivers."""
+        if not isinstance(state, GeneratedState) or recorder is not None:
+            return super().deliver(trap, args, state, ilen, recorder)
+        at = self.generated.layout.constants["ARGUMENTS"]
+        for (_, width), value in zip(trap.params, args, strict=True):
+            state.record.set_value(at, limbs(width), value)
+            at += 8 * limbs(width)
+        number = self._numbers[trap]
+        if self._deliver(state.record.address, number, ilen) < 0:
+            state.halted = self._why_halted(state.record[slots.HALTED])
+        return None
+
+    def at_trap(self, state: GeneratedState, status: int) -> StepResult:
+        """The step that ended the last run with a trap."""
         outcome = self._trapped(state, status)
         address = state.record[slots.COUNTER_AT]
         return StepResult(address, self.decode(state, address), outcome)

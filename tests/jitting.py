@@ -26,19 +26,22 @@ class Harness:
     """Both machines of one description, and states for them."""
 
     def __init__(self, name: str, jitted: JittedMachine | None = None):
-        self.isa: Isa = load(name)
-        self.jitted = jitted or JittedMachine(self.isa)
-        self.isa = self.jitted.isa
+        self.jitted = jitted or JittedMachine(load(name))
+        self.isa: Isa = self.jitted.isa
         self.plain = Machine(self.isa)
         self.state: GeneratedState = self.jitted.state()
         self._pool: list[State] = []
+
+    @classmethod
+    def of(cls, jitted: JittedMachine) -> Harness:
+        return cls(jitted.isa.name, jitted)
 
     # ---- states ------------------------------------------------------------------------
 
     @property
     def pool(self) -> list[State]:
         """Legal states, most of them with translations that are the identity."""
-        if not self._pool:
+        if not self._pool and self.isa.monitors:
             rng, readings = random.Random(self.isa.name), Readings(self.isa)
             found = [readings.state(rng, identity=i % 10 < 6) for i in range(POOL)]
             self._pool = [state for state in found if state is not None]
@@ -49,7 +52,7 @@ class Harness:
 
     def random_state(self, rng: random.Random) -> State:
         """Legal in most cases, somewhat changed in many, anything in some: the machines are total."""
-        if rng.random() < 0.75:
+        if self.pool and rng.random() < 0.75:
             state = rng.choice(self.pool).copy()
             for cell in rng.sample(list(self.isa.cells.values()), rng.choice((0, 0, 1, 2))):
                 state.cells[cell.name] = number(cell.width, rng)

@@ -6,6 +6,7 @@ the description appear in it only as parts of longer names, and in comments.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -259,6 +260,27 @@ class Unit:
                  "from machine.generated.numba_primitives import *  # noqa: F403", ""]
         lines += [f"{name} = {value}" for name, value in constants.items()]
         return "\n".join([*lines, "", "", runtime_text(RUNTIME, "# ---- wide values"), *(f"\n{part}" for part in self.parts)])
+
+
+    def excerpt(self, instruction: str) -> str:
+        """The functions of one instruction's forms, behind all of the description's that they call. Raises KeyError."""
+        wanted = [name for name, form in zip(self.forms, self.isa.forms, strict=True) if form.instruction == instruction]
+        if not wanted:
+            raise KeyError(instruction)
+        held = {name: part for part in self.parts for name in _DEFINED.findall(part)}
+        found: dict[str, None] = {}
+        work = list(wanted)
+        while work:
+            name = work.pop()
+            part = held.get(name)
+            if part is not None and part not in found:
+                found[part] = None
+                work += [called for called in _CALLED.findall(part) if called != name]
+        return "\n\n".join(part for part in self.parts if part in found)
+
+
+_DEFINED = re.compile(r"^def (\w+)\(", re.MULTILINE)
+_CALLED = re.compile(r"\b([a-z]\d+_\w+)\(")
 
 
 def runtime_text(file: Path, start: str) -> str:

@@ -208,6 +208,11 @@ class HardwareMonitor(Monitor):
             self._undisturbed()
             kept = _Stage.of(self.real) if not bare else None
             written = self.below.deliver(trapped.trap, trapped.args, self.real, trapped.ilen, watch)
+            if self.real.halted:  # the guest's own delivery has failed: its machine stops, the real one does not
+                virtual.halted, self.real.halted = self.real.halted, ""
+                self.counters.delivered += 1
+                self._leave(virtual)
+                return Stop(done, "halted", stop.last)
             if not self.in_guest():
                 return self._exited(virtual, stop, trapped, done, bare, watch)
             if kept is not None:  # the caller delivers it, so the guest has to be as it was
