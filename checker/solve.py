@@ -122,7 +122,7 @@ class Solver:
         """Begin to solve ``text``; if it is sat, evaluate the terms ``want``. An obligation seen before is not solved again.
 
         ``proof`` says that unsat is likely. The preprocessing that helps to find a witness is then a loss."""
-        key = digest(["answer", self.version, text, *want])
+        key = digest(["answer", self.version, text, " ".join(want)])
         known = self._known.get(key)
         if known is not None:
             return known

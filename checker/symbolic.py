@@ -7,9 +7,11 @@ translation (:mod:`checker.translations`). Everything else is exact up to the lo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from checker.facts import Facts
 from checker.regions import OUTSIDE
 from checker.terms import Term, Terms
 from isa_specs import core
@@ -194,72 +196,6 @@ class Symbolic:
     def undefined_values(self, label: str = "") -> list[Term]:
         """The unknowns standing for results the manual leaves undefined, so far; with ``label`` only those of its steps."""
         return [value for key, value in self._undefined.items() if not label or key[0] == label]
-
-
-class Facts:
-    """Conditions known to hold on the path being run: literals, and values a term can still have."""
-
-    def __init__(self, literals: dict[int, bool] | None = None, domains: dict[int, frozenset[int]] | None = None):
-        self.literals, self.domains = literals or {}, domains or {}
-
-    def decide(self, condition: Term) -> bool | None:
-        """Whether ``condition`` follows, or its negation, or neither is plain to see."""
-        if condition.is_const:
-            return bool(condition.data)
-        known = self.literals.get(condition.ident)
-        if known is not None:
-            return known
-        if condition.op == "xor" and condition.args[1].is_const:
-            inner = self.decide(condition.args[0])
-            return None if inner is None else not inner
-        if condition.op == "eq" and condition.args[1].is_const:
-            domain = self.domains.get(condition.args[0].ident)
-            if domain is not None:
-                value = condition.args[1].data
-                return False if value not in domain else True if len(domain) == 1 else None
-        if condition.op in ("and", "or"):
-            sides = [self.decide(arg) for arg in condition.args]
-            decisive = condition.op == "or"
-            if decisive in sides:
-                return decisive
-            if None not in sides:
-                return not decisive
-        return None
-
-    def with_(self, condition: Term, holds: bool) -> Facts:
-        """These facts and one more."""
-        out = Facts(dict(self.literals), dict(self.domains))
-        out._add(condition, holds)
-        return out
-
-    def _add(self, condition: Term, holds: bool) -> None:
-        self.literals[condition.ident] = holds
-        if condition.op == "xor" and condition.args[1].is_const:
-            self._add(condition.args[0], not holds)
-        elif condition.op == ("and" if holds else "or"):
-            for arg in condition.args:
-                self._add(arg, holds)
-        elif condition.op == "eq" and condition.args[1].is_const:
-            term, value = condition.args[0].ident, condition.args[1].data
-            if holds:
-                self.domains[term] = frozenset((value,))
-            elif term in self.domains:
-                self.domains[term] -= {value}
-        elif condition.op == "or" and holds:
-            options = _options(condition)
-            if options is not None:
-                self.domains[options[0]] = self.domains.get(options[0], options[1]) & options[1]
-
-
-def _options(condition: Term) -> tuple[int, frozenset[int]] | None:
-    """``x == 1 or x == 2 ...`` as (x, {1, 2, ...})."""
-    if condition.op == "eq" and condition.args[1].is_const:
-        return condition.args[0].ident, frozenset((condition.args[1].data,))
-    if condition.op == "or":
-        a, b = _options(condition.args[0]), _options(condition.args[1])
-        if a is not None and b is not None and a[0] == b[0]:
-            return a[0], a[1] | b[1]
-    return None
 
 
 _ENDED = object()  # what a block returns when every path through it traps or executes
@@ -456,37 +392,14 @@ class _Run:
         return self.state.get(name) or self.start[name]
 
     def expr(self, e: core.Expr, env: dict[str, Term]) -> Term:
-        kind = type(e)
-        t = self.terms
-        if kind is core.Const:
-            return t.const(e.width, e.value)  # type: ignore[attr-defined]
-        if kind is core.Local:
-            return env[e.name]  # type: ignore[attr-defined]
-        if kind is core.Read:
-            return self.get(e.cell.name)  # type: ignore[attr-defined]
-        if kind is core.Field:
-            return self.fields[e.name]  # type: ignore[attr-defined]
-        if isinstance(e, core.Apply):
-            return t.apply(e.op, tuple(self.expr(arg, env) for arg in e.args))
-        if isinstance(e, core.Extract):
-            return t.extract(self.expr(e.arg, env), e.high, e.low)
-        if isinstance(e, core.Extend):
-            return t.extend(self.expr(e.arg, env), e.width, e.signed)
-        if isinstance(e, core.Concat):
-            return t.concat([self.expr(part, env) for part in e.parts])
-        if isinstance(e, core.Choice):
-            return self.choice(e, env)
-        if isinstance(e, core.ReadElement):
-            return t.select(self.get(e.array.name), self.expr(e.index, env))
-        if isinstance(e, core.Load):
-            return self.read_space(e.space, self.expr(e.address, env), e.width)
-        if isinstance(e, core.CallFunction):
-            result = self.call(e.function, e.args, env, e)[0]
-            return result if isinstance(result, Term) else t.const(e.width, 0)
-        if isinstance(e, core.CallExtern):
-            return t.call(e.name, tuple(self.expr(arg, env) for arg in e.args), e.width)
-        assert isinstance(e, core.Undefined)
-        return self.owner.undefined((*self.trail, id(e)), e.width)
+        return _READINGS[type(e)](self, e, env)
+
+    def exprs(self, several: Sequence[core.Expr], env: dict[str, Term]) -> list[Term]:
+        return [_READINGS[type(e)](self, e, env) for e in several]
+
+    def called(self, e: core.CallFunction, env: dict[str, Term]) -> Term:
+        result = self.call(e.function, e.args, env, e)[0]
+        return result if isinstance(result, Term) else self.terms.const(e.width, 0)
 
     def choice(self, e: core.Choice, env: dict[str, Term]) -> Term:
         t = self.terms
@@ -507,7 +420,7 @@ class _Run:
 
     def call(self, function: core.Function, args: tuple[core.Expr, ...], env: dict[str, Term], site: object) -> tuple[object, object]:
         """(value, ended): the result of a function, and _ENDED when every path through it traps."""
-        inner = {name: self.expr(arg, env) for (name, _), arg in zip(function.params, args, strict=True)}
+        inner = {name: value for (name, _), value in zip(function.params, self.exprs(args, env), strict=True)}
         self.trail.append(id(site))
         result = self.block(function.body, inner)
         self.trail.pop()
@@ -542,3 +455,21 @@ class _Run:
 
 
 _RETURNED = object()
+
+# One line for each kind of expression.
+_READINGS: dict[type, Callable[[_Run, Any, dict[str, Term]], Term]] = {
+    core.Const: lambda run, e, env: run.terms.const(e.width, e.value),
+    core.Local: lambda run, e, env: env[e.name],
+    core.Read: lambda run, e, env: run.get(e.cell.name),
+    core.Field: lambda run, e, env: run.fields[e.name],
+    core.Apply: lambda run, e, env: run.terms.apply(e.op, tuple(run.exprs(e.args, env))),
+    core.Extract: lambda run, e, env: run.terms.extract(run.expr(e.arg, env), e.high, e.low),
+    core.Extend: lambda run, e, env: run.terms.extend(run.expr(e.arg, env), e.width, e.signed),
+    core.Concat: lambda run, e, env: run.terms.concat(run.exprs(e.parts, env)),
+    core.Choice: lambda run, e, env: run.choice(e, env),
+    core.ReadElement: lambda run, e, env: run.terms.select(run.get(e.array.name), run.expr(e.index, env)),
+    core.Load: lambda run, e, env: run.read_space(e.space, run.expr(e.address, env), e.width),
+    core.CallFunction: lambda run, e, env: run.called(e, env),
+    core.CallExtern: lambda run, e, env: run.terms.call(e.name, tuple(run.exprs(e.args, env)), e.width),
+    core.Undefined: lambda run, e, env: run.owner.undefined((*run.trail, id(e)), e.width),
+}

@@ -1,0 +1,71 @@
+"""What is known on a path: so that branches it has decided are not run again."""
+
+from __future__ import annotations
+
+from checker.terms import Term
+
+
+class Facts:
+    """Conditions known to hold on the path being run: literals, and values a term can still have."""
+
+    def __init__(self, literals: dict[int, bool] | None = None, domains: dict[int, frozenset[int]] | None = None):
+        self.literals, self.domains = literals or {}, domains or {}
+
+    def decide(self, condition: Term) -> bool | None:
+        """Whether ``condition`` follows, or its negation, or neither is plain to see."""
+        if condition.is_const:
+            return bool(condition.data)
+        known = self.literals.get(condition.ident)
+        if known is not None:
+            return known
+        if condition.op == "xor" and condition.args[1].is_const:
+            inner = self.decide(condition.args[0])
+            return None if inner is None else not inner
+        if condition.op == "eq" and condition.args[1].is_const:
+            domain = self.domains.get(condition.args[0].ident)
+            if domain is not None:
+                value = condition.args[1].data
+                return False if value not in domain else True if len(domain) == 1 else None
+        if condition.op in ("and", "or"):
+            sides = [self.decide(arg) for arg in condition.args]
+            decisive = condition.op == "or"
+            if decisive in sides:
+                return decisive
+            if None not in sides:
+                return not decisive
+        return None
+
+    def with_(self, condition: Term, holds: bool) -> Facts:
+        """These facts and one more."""
+        out = Facts(dict(self.literals), dict(self.domains))
+        out._add(condition, holds)
+        return out
+
+    def _add(self, condition: Term, holds: bool) -> None:
+        self.literals[condition.ident] = holds
+        if condition.op == "xor" and condition.args[1].is_const:
+            self._add(condition.args[0], not holds)
+        elif condition.op == ("and" if holds else "or"):
+            for arg in condition.args:
+                self._add(arg, holds)
+        elif condition.op == "eq" and condition.args[1].is_const:
+            term, value = condition.args[0].ident, condition.args[1].data
+            if holds:
+                self.domains[term] = frozenset((value,))
+            elif term in self.domains:
+                self.domains[term] -= {value}
+        elif condition.op == "or" and holds:
+            options = _options(condition)
+            if options is not None:
+                self.domains[options[0]] = self.domains.get(options[0], options[1]) & options[1]
+
+
+def _options(condition: Term) -> tuple[int, frozenset[int]] | None:
+    """``x == 1 or x == 2 ...`` as (x, {1, 2, ...})."""
+    if condition.op == "eq" and condition.args[1].is_const:
+        return condition.args[0].ident, frozenset((condition.args[1].data,))
+    if condition.op == "or":
+        a, b = _options(condition.args[0]), _options(condition.args[1])
+        if a is not None and b is not None and a[0] == b[0]:
+            return a[0], a[1] | b[1]
+    return None
