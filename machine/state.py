@@ -29,6 +29,9 @@ class Memory(dict[int, int]):
             return NotImplemented
         return self.fill == other.fill and all(self[address] == other[address] for address in self.keys() | other.keys())
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # dict has one of its own, which knows nothing of ``fill``
+
     def copy(self) -> Memory:
         return Memory(self.items(), self.fill)
 

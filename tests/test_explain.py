@@ -10,6 +10,8 @@ import pytest
 import isa_specs
 from checker.commands import PAGES
 from checker.findings import CLAUSE_CODES, OBSERVATION_CODES, SENSITIVITY_CODES, TITLES
+from checker.run_command import CODES
+from isa_specs.assembler import CODES as ASSEMBLY
 from isa_specs.diagnostics import SpecError
 from isa_specs.load import loads
 
@@ -17,10 +19,10 @@ HEADER = 'isa example "Example" extends third_generation\n'
 
 
 def used_codes() -> set[str]:
-    """The codes of mistakes in the source of the language, and those of findings."""
+    """The codes of mistakes in the source of the language, in assembly, in what is to be run, and those of findings."""
     folder = Path(isa_specs.__file__).parent
     found = {code for file in folder.glob("*.py") for code in re.findall(r'"(SP\d{3})"', file.read_text(encoding="utf-8"))}
-    return found | TITLES.keys()
+    return found | ASSEMBLY.keys() | CODES.keys() | TITLES.keys()
 
 
 def example(code: str, heading: str) -> str:

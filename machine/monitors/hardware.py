@@ -79,9 +79,16 @@ class HardwareMonitor(Monitor):
 
     # ---- in and out --------------------------------------------------------------------------------
 
-    def in_guest(self) -> bool:
-        return all(value is not None and self.real.cells[name] == self.interpreter.evaluate(value, self.real)
-                   for name, value in self.mode.items())
+    def in_guest(self, real: State | None = None) -> bool:
+        """Whether the processor runs a guest."""
+        state = real or self.real
+        return all(value is not None and state.cells[name] == self.interpreter.evaluate(value, state) for name, value in self.mode.items())
+
+    def _exits(self, trapped: Trapped) -> bool:
+        """Whether this trap of the guest is one that leaves it."""
+        trial = self.real.copy()
+        self.below.deliver(trapped.trap, trapped.args, trial, trapped.ilen)
+        return not self.in_guest(trial)
 
     def begin(self, virtual: State) -> None:
         """Get the processor ready, and find out what the entry loads."""
@@ -206,7 +213,10 @@ class HardwareMonitor(Monitor):
             self.counters.direct -= 1
             self.counters.traps[trapped.trap.name] += 1
             self._undisturbed()
-            kept = _Stage.of(self.real) if not bare else None
+            if not bare and not self._exits(trapped):  # the caller delivers it
+                self._leave(virtual)
+                self.counters.reflected += 1
+                return Stop(done, "trap", stop.last)
             written = self.below.deliver(trapped.trap, trapped.args, self.real, trapped.ilen, watch)
             if self.real.halted:  # the guest's own delivery has failed: its machine stops, the real one does not
                 virtual.halted, self.real.halted = self.real.halted, ""
@@ -215,11 +225,6 @@ class HardwareMonitor(Monitor):
                 return Stop(done, "halted", stop.last)
             if not self.in_guest():
                 return self._exited(virtual, stop, trapped, done, bare, watch)
-            if kept is not None:  # the caller delivers it, so the guest has to be as it was
-                kept.restore(self.real)
-                self._leave(virtual)
-                self.counters.reflected += 1
-                return Stop(done, "trap", stop.last)
             self.counters.delivered += 1
             if written:
                 self._leave(virtual)

@@ -112,6 +112,9 @@ class WithOwn(Storage):
         super().__init__(cells)
         self.own, self.first = own, first
 
+    def copy(self) -> WithOwn:
+        return WithOwn(memoryview(bytearray(self.cells)), memoryview(bytearray(self.own)), self.first)
+
     def __getitem__(self, address: int) -> int:
         if address < len(self.cells):
             return self.cells[address]

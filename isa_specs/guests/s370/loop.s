@@ -8,8 +8,8 @@ again:  LR    1,4
         CVD   3,decimal(0,0)
         UNPK  digits(7,0),decimal(7,0)
         OI    digits+7(0),0xF0
-        LA    5,digits(0,0)
-        LA    6,8(0,0)
+        LA    5,digits+2(0,0)
+        LA    6,6(0,0)
 print:  TR    0(0,5),ascii-0xF0(0)
         WRD   0(5),1
         LA    5,1(0,5)
