@@ -6,9 +6,9 @@ What the generated code leaves out (see :mod:`machine.generated.emit`), the plai
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from isa_specs.core import Isa, Trap
 from isa_specs.encoding import Decoded, padded
@@ -30,19 +30,24 @@ def enabled() -> bool:
     return os.environ.get("VCHECK_JIT", "1") != "0"
 
 
-class JittedMachine(Machine):
-    """Carries out a description on states of :meth:`state`. ``undefined`` gives the bits of what the manual leaves undefined."""
+class Code(Protocol):
+    """Compiled code: the exported functions of a generated module."""
 
-    def __init__(self, isa: Isa, *, undefined: int = 0, fast: bool = True, use_cache: bool = True):
+    def function(self, name: str) -> Callable[..., int]: ...
+
+
+class JittedMachine(Machine):
+    """Carries out a description on states of :meth:`state`. ``undefined`` gives the bits of what the manual leaves undefined,
+    ``code`` the generated module as compiled otherwise."""
+
+    def __init__(self, isa: Isa, *, undefined: int = 0, fast: bool = True, use_cache: bool = True,
+                 code: Code | None = None):
         super().__init__(isa, oracle=lambda width: undefined & (1 << width) - 1)
         self.undefined = undefined & (1 << 64) - 1
         self.generated = build(isa, fast=fast, use_cache=use_cache)
-        self.code = Compiled(self.generated.code)
-        word = ctypes.c_int64
-        self._run = ctypes.CFUNCTYPE(word, word, word)(self.code.address("run"))
-        self._peek = ctypes.CFUNCTYPE(word, word)(self.code.address("peek"))
-        self._prepare = ctypes.CFUNCTYPE(word, word)(self.code.address("prepare"))
-        self._deliver = ctypes.CFUNCTYPE(word, word, word, word)(self.code.address("deliver"))
+        self.code = code or Compiled(self.generated.code)
+        self._run, self._peek, self._prepare, self._deliver = (
+            self.code.function(name) for name in ("run", "peek", "prepare", "deliver"))
         self._traps = list(isa.traps.values())
         self._numbers = {trap: number for number, trap in enumerate(self._traps)}
         self._known: dict[tuple[bytes, tuple[int, ...]], Decoded | None] = {}

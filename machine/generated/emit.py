@@ -27,6 +27,7 @@ from machine.generated.spaces import Spaces
 INLINED = 600  # characters of a form that becomes a part of the loop; a call is cheap beside longer ones, the loop dear to compile
 MAX_COUNTER = 60  # bits: an address must not be taken for a trap
 RUNTIME = Path(__file__).with_name("runtime.py")
+CASES = Path(__file__).with_name("cases_runtime.py")
 DECODER = Path(__file__).with_name("decoder_runtime.py")
 
 
@@ -64,6 +65,9 @@ class Unit:
         engine, last = runtime_text(DECODER, "# ---- decoding"), "@outline\ndef decode("
         self.add(engine.replace(last, f"{self.decoding.write_prefixes()}\n\n{last}"))
         loop.write(self)
+        self.add(runtime_text(CASES, "# ---- batches"))
+        self.add('@exported\ndef cases(s, rows, count, stride, base, patches, limit):\n    for i in range(0, count):\n'
+                 "        case(s, rows + i * stride, base, patches, limit)\n    return count\n")
 
     def _check(self) -> None:
         isa, analysis = self.isa, self.analysis
@@ -257,7 +261,7 @@ class Unit:
         """The module's text."""
         constants = {**{name: getattr(slots, name) for name in ("UNKNOWN",)}, **self.layout.constants}
         lines = [f'# The machine of "{comment(self.isa.name)}", generated from its description.', "",
-                 "from machine.generated.numba_primitives import *  # noqa: F403", ""]
+                 "from machine.generated.primitives import *  # what the names in capitals mean", ""]
         lines += [f"{name} = {value}" for name, value in constants.items()]
         return "\n".join([*lines, "", "", runtime_text(RUNTIME, "# ---- wide values"), *(f"\n{part}" for part in self.parts)])
 

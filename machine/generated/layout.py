@@ -73,14 +73,16 @@ class Layout:
         for name, offset in slots.CONTROL.items():
             self.constants[name] = offset
         widths = [[width for _, width in trap.params] for trap in isa.traps.values()]
-        self.constants["ARGUMENTS"] = self.take(max((sum(map(limbs, params)) for params in widths), default=0) + 1)
+        self.constants["ARGUMENT_WORDS"] = max((sum(map(limbs, params)) for params in widths), default=0) + 1
+        self.constants["ARGUMENTS"] = self.take(self.constants["ARGUMENT_WORDS"])
+        self.constants["STATE"] = self._end
         self.cells: dict[str, Room] = {}
         self.arrays: dict[str, Room] = {}
         for number, cell in enumerate(isa.cells.values()):
             self.cells[cell.name] = self._room(f"c{number}_{plain_name(cell.name)}", cell)
         for number, array in enumerate(isa.arrays.values()):
             self.arrays[array.name] = self._room(f"a{number}_{plain_name(array.name)}", array)
-        self.state_end = self._end
+        self.constants["STATE_WORDS"] = (self._end - self.constants["STATE"]) // WORD
         self.spaces: dict[str, Buffer] = {}
         for number, space in enumerate(s for s in isa.spaces.values() if s.physical):
             self.spaces[space.name] = self._buffer(number, space)

@@ -7,6 +7,7 @@ range, calls, and the primitives. No other meaning is given to it than the one N
 from __future__ import annotations
 
 import ast
+import ctypes
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,6 +28,7 @@ SWAPS = {"SWAP2": 16, "SWAP4": 32, "SWAP8": 64}
 _ALIAS = {"record": "!3", "space": "!4", "map": "!5"}
 _CALLED = ("UDIV", "UREM", "SDIV", "SREM", "SHL", "LSHR", "ASHR")
 
+EXPORTED = {"run": 2, "peek": 1, "prepare": 1, "forget": 1, "deliver": 3, "cases": 7}  # and how many arguments they have
 INLINING = 60  # LLVM's own 225 takes a third longer and runs no faster
 _INLINE = {"inline": "alwaysinline ", "outline": "noinline ", "cold": "noinline cold "}
 
@@ -381,7 +383,7 @@ _PRELUDE = _prelude()
 
 
 class Compiled:
-    """Machine code in memory; ``address(name)`` is that of an exported function. Lives as long as this object."""
+    """Machine code in memory, as long as this object lives. ``function(name)`` is an exported function of integers."""
 
     def __init__(self, object_code: bytes):
         import llvmlite.binding as llvm
@@ -393,11 +395,12 @@ class Compiled:
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(object_code))
         self._engine.finalize_object()
 
-    def address(self, name: str) -> int:
-        found = int(self._engine.get_function_address(name))
-        if not found:
+    def function(self, name: str) -> Callable[..., int]:
+        address = int(self._engine.get_function_address(name))
+        if not address:
             raise MachineError(f"the generated code has no {name}")
-        return found
+        word = ctypes.c_int64
+        return ctypes.CFUNCTYPE(word, *[word] * EXPORTED[name])(address)
 
 
 @functools.cache

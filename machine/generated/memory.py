@@ -80,6 +80,18 @@ class Record:
         for limb in range(limbs):
             self.words[offset // 8 + limb] = value >> 64 * limb & _WORD
 
+    def reserve_log(self, size: int) -> None:
+        """Room for a log of stores, with which a whole run can be undone."""
+        self._point(slots.LOG, size)
+        self[slots.LOG_END] = self[slots.LOG]
+
+    def unstored(self) -> None:
+        """Have every store be noticed again, as if no page had been stored to."""
+        for cells in self.spaces.values():
+            for page in list(cells.pages()):
+                cells.flags[page] &= 2
+        self.forget()
+
     def set_stops(self, addresses: list[int], forms: list[bool]) -> None:
         """Where a run is to stop: before these addresses and these forms."""
         wanted = bytes(forms) + b"\0"

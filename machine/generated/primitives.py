@@ -110,8 +110,13 @@ def prefixes(s: int) -> int:
     raise NotImplementedError
 
 
+def run(s: int, limit: int) -> int:
+    """Generated: the step loop."""
+    raise NotImplementedError
+
+
 # Generated, too: constants of the description.
-TOO_LONG, NO_FORM, LITTLE, COUNTER, COUNTER_MASK = range(5)
+TOO_LONG, NO_FORM, LITTLE, COUNTER, COUNTER_MASK, STATE, STATE_WORDS, ARGUMENTS, ARGUMENT_WORDS = range(9)
 F_MOD, F_RM, F_WIDE, F_SCALE, F_INDEX, F_BASE, F_DISP, F_HAS_SIB = range(8)  # where fields of ModRM are kept
 
 

@@ -1,0 +1,188 @@
+"""Many cases at once: a state, bytes in storage and a few steps each, on every core, storage as it was between them.
+
+A batch is an array of rows of 64-bit words. A row has the words of the state (a component's place is ``batch.column(name)``),
+``patches`` pieces of at most eight bytes that are put into storage first, and what came of it afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from machine.errors import MachineError
+from machine.generated import slots
+from machine.generated.layout import limbs
+from machine.generated.memory import JOURNAL_BYTES
+from machine.generated.state import GeneratedState
+from machine.jitted import EVERY_KIND, JittedMachine
+from machine.outcomes import Trapped
+from machine.state import State
+
+CHUNK = 4096  # rows a thread takes at a time
+STEPS, STATUS, ILEN, STORED = range(4)  # of what came of a case, before the arguments of its trap
+
+
+class Batch:
+    """Runs rows on one machine. ``space`` is where patches go; cells other than bytes are zero in every case.
+
+    ``bare``: traps are delivered. Otherwise a trap ends its case."""
+
+    def __init__(self, machine: JittedMachine, space: str, *, patches: int = 2, threads: int = 0, bare: bool = False):
+        self.machine, self.space, self.patches = machine, space, patches
+        self.threads = threads or os.cpu_count() or 1
+        constants = machine.generated.layout.constants
+        self.state_words = constants["STATE_WORDS"]
+        self.argument_words = constants["ARGUMENT_WORDS"]
+        self._first = constants["STATE"]
+        self.width = (self.state_words + 3 * patches + 4 + self.argument_words + 7) // 8 * 8
+        self._cases = machine.code.function("cases")
+        self._workers = [self._worker(space, bare) for _ in range(self.threads)]
+
+    def _worker(self, space: str, bare: bool) -> tuple[GeneratedState, int]:
+        state = self.machine.state()
+        record = state.record
+        record.reserve_log(JOURNAL_BYTES)
+        record[slots.LOGGING] = 1
+        record[slots.LEAVE] = 0 if bare else EVERY_KIND
+        if space not in record.spaces or record.spaces[space].buffer.cell_bytes != 1:
+            raise MachineError(f"{self.machine.isa.name} has no space of bytes '{space}'")
+        buffer = record.spaces[space].buffer
+        return state, record.words[record.layout.constants[record.layout.pointer(buffer, "base")] // 8]
+
+    def load(self, space: str, address: int, data: bytes) -> None:
+        """Put ``data`` where all cases find it."""
+        for state, _ in self._workers:
+            state.memory[space].load(address, data)
+            state.record.unstored()
+
+    # ---- rows ----------------------------------------------------------------------------
+
+    def rows(self, count: int) -> NDArray[np.int64]:
+        """``count`` cases, all zero: no patches."""
+        return np.zeros((count, self.width), np.int64)
+
+    def column(self, name: str, index: int = 0) -> int:
+        """The column of a cell, or of an array element."""
+        layout = self.machine.generated.layout
+        room = layout.cells.get(name) or layout.arrays.get(name)
+        if room is None or not 0 <= index < room.length:
+            raise MachineError(f"{self.machine.isa.name} has no component '{name}' {f'[{index}]' if index else ''}")
+        return (room.offset - self._first) // 8 + index * room.limbs
+
+    def patch(self, row: NDArray[np.int64], address: int, data: bytes) -> None:
+        """Put up to ``8 * patches`` bytes at ``address`` before this case."""
+        pieces = [data[i : i + 8] for i in range(0, len(data), 8)]
+        if len(pieces) > self.patches:
+            raise MachineError(f"{len(data)} bytes do not fit in {self.patches} patches")
+        for i, piece in enumerate(pieces):
+            at = self.state_words + 3 * i
+            row[at : at + 3] = address + 8 * i, len(piece), int.from_bytes(piece.ljust(8, b"\0"), "little", signed=True)
+
+    def set(self, row: NDArray[np.int64], values: Mapping[str, int | Sequence[int]]) -> None:
+        """Give components of a row their values."""
+        for name, value in values.items():
+            for index, one in enumerate([value] if isinstance(value, int) else value):
+                at = self.column(name, index)
+                for limb in range(limbs(self._component_width(name))):
+                    word = one >> 64 * limb & (1 << 64) - 1
+                    row[at + limb] = word - (1 << 64) if word >> 63 else word
+
+    def _component_width(self, name: str) -> int:
+        isa = self.machine.isa
+        return isa.cells[name].width if name in isa.cells else isa.arrays[name].width
+
+    def state(self, row: NDArray[np.int64]) -> State:
+        """The cells and arrays of a row as a plain state; its storage is empty but for what the row puts there."""
+        isa, state = self.machine.isa, State(self.machine.isa)
+        for name, cell in isa.cells.items():
+            state.cells[name] = self._value(row, self.column(name), cell.width)
+        for name, array in isa.arrays.items():
+            state.arrays[name] = [self._value(row, self.column(name, i), array.width) for i in range(array.length)]
+        for i in range(self.patches):
+            address, length, word = (int(n) for n in row[self.state_words + 3 * i : self.state_words + 3 * i + 3])
+            state.memory[self.space].load(address, (word & (1 << 64) - 1).to_bytes(8, "little")[:length])
+        return state
+
+    @staticmethod
+    def _value(row: NDArray[np.int64], column: int, width: int) -> int:
+        words = [int(row[column + limb]) & (1 << 64) - 1 for limb in range(limbs(width))]
+        return sum(word << 64 * limb for limb, word in enumerate(words))
+
+    # ---- running ----------------------------------------------------------------------------
+
+    def run(self, rows: NDArray[np.int64], steps: int = 1) -> None:
+        """Run each row for at most ``steps`` steps, in place."""
+        if rows.dtype != np.int64 or rows.ndim != 2 or rows.shape[1] != self.width or not rows.flags.c_contiguous:
+            raise MachineError("a batch takes rows as rows() makes them")
+        starts = range(0, len(rows), CHUNK)
+        if self.threads == 1 or len(rows) <= CHUNK:
+            for start in starts:
+                self._run(self._workers[0], rows[start : start + CHUNK], steps)
+            return
+        free = list(self._workers)
+
+        def chunk(start: int) -> None:
+            worker = free.pop()
+            try:
+                self._run(worker, rows[start : start + CHUNK], steps)
+            finally:
+                free.append(worker)
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            for _ in pool.map(chunk, starts):
+                pass
+
+    def _run(self, worker: tuple[GeneratedState, int], rows: NDArray[np.int64], steps: int) -> None:
+        state, base = worker
+        self._cases(state.record.address, rows.ctypes.data, len(rows), 8 * self.width, base, self.patches, steps)
+
+    def outcomes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What came of each case: steps, status, length, a digest of its stores, then the words of the trap's arguments."""
+        at = self.state_words + 3 * self.patches
+        return rows[:, at : at + 4 + self.argument_words]
+
+    def trapped(self, row: NDArray[np.int64]) -> Trapped | None:
+        """The trap a case ended with."""
+        at = self.state_words + 3 * self.patches
+        status = int(row[at + STATUS])
+        if status >= 0:
+            return None
+        number, memory = divmod(-1 - status, 2)
+        trap, words, args = list(self.machine.isa.traps.values())[number], [int(word) for word in row[at + 4 :]], []
+        for _, width in trap.params:
+            value = sum((words.pop(0) & (1 << 64) - 1) << 64 * limb for limb in range(limbs(width)))
+            args.append(value)
+        return Trapped(trap, tuple(args), "memory" if memory else trap.kind, int(row[at + ILEN]))
+
+
+def random_rows(batch: Batch, count: int, seed: int) -> NDArray[np.int64]:
+    """Rows with random states biased to edges: zeros, ones, single bits, small numbers, multiples of 16."""
+    rng = np.random.default_rng(seed)
+    rows = batch.rows(count)
+    isa = batch.machine.isa
+    widths: list[tuple[int, int]] = [(batch.column(cell.name), cell.width) for cell in isa.cells.values()]
+    for array in isa.arrays.values():
+        widths += [(batch.column(array.name, i), array.width) for i in range(array.length)]
+    for column, width in widths:
+        for limb in range(limbs(width)):
+            rows[:, column + limb] = _numbers(rng, min(64, width - 64 * limb), count)
+    return rows
+
+
+def _numbers(rng: np.random.Generator, width: int, count: int) -> Any:
+    ones = np.uint64((1 << width) - 1)
+    full = rng.integers(0, 1 << 64, count, np.uint64, endpoint=False) if width == 64 else rng.integers(0, 1 << width, count, np.uint64)
+    kinds = rng.integers(0, 10, count)
+    bit = np.uint64(1) << rng.integers(0, width, count).astype(np.uint64)
+    edges = np.array([1, int(ones), 1 << (width - 1), int(ones) >> 1], np.uint64)[rng.integers(0, 4, count)]
+    chosen = [np.zeros(count, np.uint64), edges, bit, full & np.uint64(255), full & np.uint64(15), ~(full & np.uint64(15)) & ones,
+              full & ~np.uint64(15)]
+    out = full
+    for kind, values in enumerate(chosen):
+        out = np.where(kinds == kind, values, out)
+    return (out & ones).view(np.int64)

@@ -1,0 +1,173 @@
+"""The second compiler: Numba, on the very text that :mod:`llvm` translates. Slow to compile; it is there to disagree.
+
+The primitives are defined anew here, by other means where there are any.
+"""
+
+# ruff: noqa: N802 (the names the generated code uses)
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import int64, njit, types
+from numba.extending import intrinsic
+
+_WORD = ir.IntType(64)
+
+
+def _load(bits: int) -> Any:
+    @intrinsic
+    def load(context, p):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            where = builder.inttoptr(args[0], ir.IntType(bits).as_pointer())
+            value = builder.load(where, align=1)
+            return value if bits == 64 else builder.zext(value, _WORD)
+
+        return int64(int64), generate
+
+    return load
+
+
+def _store(bits: int) -> Any:
+    @intrinsic
+    def store(context, p, value):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            where = builder.inttoptr(args[0], ir.IntType(bits).as_pointer())
+            builder.store(args[1] if bits == 64 else builder.trunc(args[1], ir.IntType(bits)), where, align=1)
+            return ir.Constant(_WORD, 0)
+
+        return int64(int64, int64), generate
+
+    return store
+
+
+LD = LOAD8 = _load(64)
+LOAD4, LOAD2, LOAD1 = _load(32), _load(16), _load(8)
+ST = STORE8 = _store(64)
+STORE4, STORE2, STORE1 = _store(32), _store(16), _store(8)
+BYTE, SET_BYTE = LOAD1, STORE1
+
+
+@njit(error_model="numpy")
+def SWAP2(v):  # type: ignore[no-untyped-def]
+    return (v & 0xFF) << 8 | (v >> 8 & 0xFF)
+
+
+@njit(error_model="numpy")
+def SWAP4(v):  # type: ignore[no-untyped-def]
+    return SWAP2(v) << 16 | SWAP2(v >> 16)
+
+
+@njit(error_model="numpy")
+def SWAP8(v):  # type: ignore[no-untyped-def]
+    return SWAP4(v) << 32 | SWAP4(v >> 32)
+
+
+@njit(error_model="numpy")
+def ULT(a, b):  # type: ignore[no-untyped-def]
+    return np.uint64(a) < np.uint64(b)
+
+
+@njit(error_model="numpy")
+def ULE(a, b):  # type: ignore[no-untyped-def]
+    return np.uint64(a) <= np.uint64(b)
+
+
+@njit(error_model="numpy")
+def UDIV(a, b, ones):  # type: ignore[no-untyped-def]
+    if b == 0:
+        return np.int64(ones)
+    return np.int64(np.uint64(a) // np.uint64(b))
+
+
+@njit(error_model="numpy")
+def UREM(a, b):  # type: ignore[no-untyped-def]
+    if b == 0:
+        return np.int64(a)
+    return np.int64(np.uint64(a) - np.uint64(a) // np.uint64(b) * np.uint64(b))
+
+
+@njit(error_model="numpy")
+def SDIV(a, b):  # type: ignore[no-untyped-def]
+    if b == 0:
+        return np.int64(1) if a < 0 else np.int64(-1)
+    if b == -1:
+        return np.int64(0) - a
+    quotient = a // b
+    if quotient * b != a and (a < 0) != (b < 0):
+        quotient += 1  # toward zero
+    return np.int64(quotient)
+
+
+@njit(error_model="numpy")
+def SREM(a, b):  # type: ignore[no-untyped-def]
+    if b == 0:
+        return np.int64(a)
+    return np.int64(a - SDIV(a, b) * b)
+
+
+@njit(error_model="numpy")
+def SHL(a, n, w):  # type: ignore[no-untyped-def]
+    return np.int64(a) << n if 0 <= n < w else np.int64(0)
+
+
+@njit(error_model="numpy")
+def LSHR(a, n, w):  # type: ignore[no-untyped-def]
+    return np.int64(np.uint64(a) >> np.uint64(n)) if 0 <= n < w else np.int64(0)
+
+
+@njit(error_model="numpy")
+def ASHR(a, n, w):  # type: ignore[no-untyped-def]
+    return np.int64(a) >> n if 0 <= n < w else np.int64(a) >> 63
+
+
+class NumbaCompiled:
+    """The functions of a generated module, compiled by Numba. ``function(name)`` is an exported one."""
+
+    def __init__(self, source: str):
+        tree = ast.parse(source)
+        exported: set[str] = set()
+        definitions: dict[str, ast.FunctionDef] = {}
+        names: dict[str, Any] = {name: value for name, value in globals().items() if name.isupper()}
+        for node in tree.body:
+            match node:
+                case ast.FunctionDef():
+                    if any(isinstance(d, ast.Name) and d.id == "exported" for d in node.decorator_list):
+                        exported.add(node.name)
+                    node.decorator_list = []
+                    definitions[node.name] = node
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    names[name] = int(ast.literal_eval(value))
+        # The text is the generator's: names of a description are only parts of names in it, or comments.
+        exec(compile(ast.Module(body=list(definitions.values()), type_ignores=[]), "<generated>", "exec"), names)
+        for node in _callees_first(definitions):
+            signature = types.int64(*[types.int64] * len(node.args.args))
+            wrap = node.name not in exported
+            options: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": wrap, "no_cfunc_wrapper": wrap}
+            names[node.name] = njit(signature, **options)(names[node.name])
+        self._functions = {name: names[name] for name in exported}
+
+    def function(self, name: str) -> Callable[..., int]:
+        compiled: Callable[..., int] = self._functions[name]
+        return compiled
+
+
+def _callees_first(definitions: dict[str, ast.FunctionDef]) -> list[ast.FunctionDef]:
+    """In an order in which each function calls only those before it; there is one, as nothing recurses."""
+    ordered: dict[str, ast.FunctionDef] = {}
+
+    def visit(name: str) -> None:
+        if name in ordered:
+            return
+        for node in ast.walk(definitions[name]):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in definitions:
+                visit(node.func.id)
+        ordered[name] = definitions[name]
+
+    for name in definitions:
+        visit(name)
+    return list(ordered.values())

@@ -1,0 +1,130 @@
+"""Batches of cases: the same as one case after the other, on the plain machine, and by either compiler."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from isa_specs.core import Isa
+from isa_specs.encoding import EncodeError, decoder
+from isa_specs.load import load
+from machine.batch import STATUS, Batch, random_rows
+from machine.errors import MachineError
+from machine.generated.emit import Unit
+from machine.generated.numba_route import NumbaCompiled
+from machine.jitted import JittedMachine
+from machine.outcomes import Trapped
+from machine.plain import Machine
+
+START = 0x1000
+EASY = {
+    "third_generation": {"psw.base": 0, "psw.bound": 0x4000},
+    "s370": {"storage_size": 0x1FFF, "prefix": 0, "psw.dat": 0, "psw.key": 0},
+    "paged": {},
+}
+
+
+def instructions(isa: Isa, count: int, rng: random.Random) -> list[bytes]:
+    codes, out = decoder(isa), []
+    while len(out) < count:
+        form = isa.forms[len(out) % len(isa.forms)]
+        try:
+            out.append(codes.encode(form, codes.random_fields(form, rng)))
+        except EncodeError:
+            out.append(b"")
+    return out
+
+
+def cases(batch: Batch, count: int, seed: int) -> NDArray[np.int64]:
+    """Random states at START, with an instruction there; in half of them storage is easily reached."""
+    isa = batch.machine.isa
+    rows = random_rows(batch, count, seed)
+    rows[:, batch.column(isa.counter.name)] = START
+    for name, value in EASY[isa.name].items():
+        rows[: count // 2, batch.column(name)] = value
+    codes = instructions(isa, 400, random.Random(seed))
+    for i, row in enumerate(rows):
+        batch.patch(row, START, codes[i % len(codes)])
+    return rows
+
+
+@pytest.mark.parametrize("name", EASY)
+def test_each_case_is_a_step_of_the_plain_machine(name: str) -> None:
+    isa = load(name)
+    batch, plain = Batch(JittedMachine(isa), "storage", threads=1), Machine(isa)
+    rows = cases(batch, 800, 1)
+    before = rows.copy()
+    batch.run(rows)
+    traps = 0
+    for given, row in zip(before, rows, strict=True):
+        state = batch.state(given)
+        outcome = plain.step(state).outcome
+        assert batch.trapped(row) == (outcome if isinstance(outcome, Trapped) else None)
+        found = batch.state(row)
+        assert (found.cells, found.arrays) == (state.cells, state.arrays)
+        traps += isinstance(outcome, Trapped)
+    assert 0 < traps < len(rows)
+
+
+def test_a_case_leaves_nothing_behind() -> None:
+    isa = load("third_generation")
+    batch = Batch(JittedMachine(isa), "storage", threads=2)
+    rows = cases(batch, 20_000, 2)
+    forward, backward = rows.copy(), rows[::-1].copy()
+    batch.run(forward, steps=5)
+    batch.run(backward, steps=5)
+    assert np.array_equal(forward, backward[::-1])
+    assert not any(any(state.memory["storage"].values()) for state, _ in batch._workers)
+
+
+def test_common_storage() -> None:
+    batch = Batch(JittedMachine(load("third_generation")), "storage", threads=1)
+    batch.load("storage", START, bytes.fromhex("10100400"))  # L 1,0x400
+    batch.load("storage", 0x400, bytes.fromhex("0000002a"))
+    rows = batch.rows(2)
+    batch.set(rows[0], {"psw.p": START, "psw.bound": 0x4000, "gpr": [0, 1]})
+    batch.set(rows[1], {"psw.p": START})
+    batch.run(rows)
+    assert rows[0, batch.column("gpr", 1)] == 0x2A
+    assert str(batch.trapped(rows[1])) == "memory_trap"
+
+
+def test_mistakes() -> None:
+    machine = JittedMachine(load("third_generation"))
+    with pytest.raises(MachineError, match="no space of bytes 'port'"):
+        Batch(machine, "port")
+    batch = Batch(machine, "storage")
+    with pytest.raises(MachineError, match="no component 'gpr' \\[16\\]"):
+        batch.column("gpr", 16)
+    with pytest.raises(MachineError, match="17 bytes do not fit"):
+        batch.patch(batch.rows(1)[0], 0, bytes(17))
+    with pytest.raises(MachineError, match="rows as rows"):
+        batch.run(np.zeros((4, 3), np.int64))
+
+
+def both_compilers(name: str, count: int) -> None:
+    isa = load(name)
+    batches = [Batch(JittedMachine(isa, code=code), "storage", threads=1) for code in (None, NumbaCompiled(Unit(isa).source))]
+    rows = cases(batches[0], count, 3)
+    results = []
+    for batch in batches:
+        run = rows.copy()
+        batch.run(run, steps=2)
+        results.append(run)
+    assert np.array_equal(*results)
+    statuses = batches[0].outcomes(results[0])[:, STATUS]
+    assert (statuses == 0).any()
+    assert (statuses < 0).any()
+
+
+def test_both_compilers_agree() -> None:
+    both_compilers("third_generation", 100_000)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("name", ["s370", "paged"])
+def test_both_compilers_agree_on_more(name: str) -> None:
+    both_compilers(name, 300_000)
