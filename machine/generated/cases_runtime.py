@@ -54,7 +54,9 @@ def case(s: int, row: int, base: int, patches: int, limit: int) -> int:
             patch(s, base + LD(x + 24 * j), LD(x + 24 * j + 8), LD(x + 24 * j + 16))
     run_from = LD(s + LOG_END)
     y = x + 24 * patches
-    ST(s + STATUS, 0)
+    ST(s + ILEN, 0)
+    for k in range(0, ARGUMENT_WORDS):
+        ST(s + ARGUMENTS + 8 * k, 0)
     ST(y, run(s, limit))
     ST(y + 8, LD(s + STATUS))
     ST(y + 16, LD(s + ILEN))
