@@ -13,6 +13,7 @@ from machine.board import Board, Interrupt
 from machine.errors import MachineError
 from machine.monitors.processor import Processor, Stop
 from machine.monitors.windows import Storage
+from machine.plain import Machine
 from machine.state import Place, State
 
 Ending = Literal["waiting", "halted", "steps"]
@@ -27,6 +28,9 @@ def start_state(board: Board, storage: Storage) -> State:
         state[name] = len(storage) // unit - last
     for name, value in board.start.items():
         state[name] = value
+    wrong = Machine(board.isa).legal(state)
+    if wrong:
+        raise MachineError(f"the state the board starts in violates: {wrong[0]}")
     return state
 
 
