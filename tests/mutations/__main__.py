@@ -22,8 +22,8 @@ from .results import Result, Results
 from .sites import Mutant, mutants
 from .swaps import Swaps
 
-CHUNK = 12  # mutants decided in one go, for they often have their subjects in common
-TIMEOUT = 20.0  # seconds for one obligation
+CHUNK = 6  # mutants decided in one go, for they often have their subjects in common
+TIMEOUT = 10.0  # seconds for one obligation, as the checker has
 
 
 def decide(name: str, numbers: list[int], folder: Path) -> list[Result]:
@@ -50,12 +50,13 @@ def swap(name: str, mutant: Mutant, swaps: Swaps) -> Result:
 
 
 def waiting(names: list[str], known: dict[str, Results]) -> Iterator[tuple[str, list[int]]]:
-    """Mutants that are not decided yet, in chunks."""
-    for name in names:
-        rows = known[name].rows
-        left = [n for n, mutant in enumerate(mutants(load(name))) if (mutant.kind, mutant.where, mutant.what) not in rows]
-        for at in range(0, len(left), CHUNK):
-            yield name, left[at : at + CHUNK]
+    """Mutants that are not decided yet, in chunks; guards take longest and come last."""
+    for guards in (False, True):
+        for name in names:
+            every = mutants(load(name))
+            left = [n for n, m in enumerate(every) if (m.kind == "guard") == guards and (m.kind, m.where, m.what) not in known[name].rows]
+            for at in range(0, len(left), CHUNK):
+                yield name, left[at : at + CHUNK]
 
 
 def main() -> int:

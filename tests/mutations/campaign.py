@@ -21,9 +21,11 @@ from isa_specs import core
 
 from .sites import Mutant, Subject
 
-BATCH = 20  # subjects decided at once: sharing saves time, but the first to change settles the mutant
+BATCH = 3  # subjects decided at once: sharing saves time, but the first to change settles the mutant
 EXITS = "), exits under "  # the weakest change there is: the list of exits is another, and no verdict
-Verdicts = dict[str, object]
+WORDS: dict[bool | str | None, str] = {True: "yes", False: "no", None: "nothing happens"}
+PRESERVES = ") preserves: "
+Verdicts = dict[str, bool | str | None]
 
 
 class Campaign:
@@ -43,18 +45,18 @@ class Campaign:
             before = self.baselines[subjects]
             with mutant.applied():
                 after = Verdict(self.isa, self.solver, subjects).everything()
-            changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+            known = [key for key in {**before, **after} if decided(before, key) and decided(after, key)]
+            changed = [key for key in known if before.get(key) != after.get(key)]
             if changed:
                 key = min(changed, key=lambda key: EXITS in key)
-                return f"{key}: {said(before.get(key))} -> {said(after.get(key))}"
+                return f"{key}: {WORDS.get(before.get(key), before.get(key))} -> {WORDS.get(after.get(key), after.get(key))}"
         return ""
 
 
-def said(value: object) -> str:
-    """A verdict in a few words."""
-    if value is None or isinstance(value, str | bool):
-        return str(value)
-    return ", ".join(map(str, value)) or "none" if isinstance(value, Sequence) else str(value)
+def decided(found: Verdicts, key: str) -> bool:
+    """Whether the verdict was reached in time. One that is missing was, of a region where nothing happens, say; but who does not touch
+    an invariant cannot be said to preserve it."""
+    return found[key] not in (None, "unknown") if key in found else PRESERVES not in key
 
 
 class Verdict:
@@ -84,7 +86,7 @@ class Verdict:
             found |= {lemma.title: lemma.verdict for lemma in lemmas}
         return found
 
-    def profile(self, monitor: core.Monitor) -> Iterator[tuple[str, object]]:
+    def profile(self, monitor: core.Monitor) -> Iterator[tuple[str, bool | str | None]]:
         """Squares, swaps and exits; exits last, for a square says more."""
         analysis = self.analysis
         part = replace(self.isa, forms=self.forms, traps=self.traps)
@@ -99,21 +101,22 @@ class Verdict:
         for form in self.forms:
             analysis.forms = [form]  # for its own exits, which in the report are those of all forms of the instruction
             for leaves in analysis.exits(profile, squares, self.asker):
-                yield f"{form.instruction} ({form.template}{EXITS}{monitor.name}", (leaves.when, *leaves.controls)
+                yield f"{form.instruction} ({form.template}{EXITS}{monitor.name}", " ".join((leaves.when, *leaves.controls))
 
-    def classes(self, states: States) -> Iterator[tuple[str, object]]:
+    def classes(self, states: States) -> Iterator[tuple[str, bool | str | None]]:
         for item in Classifier(states, self.asker, self.analysis.footprints).classify(self.forms):
             for label, judged in (("under controls", item.restricted), ("over all states", item.unrestricted)):
                 key = f"{item.form.instruction} ({item.form.template}{', ' + item.region if item.region else ''}) {label}"
                 yield f"{key}, privileged", judged.privileged
                 yield f"{key}, critical", judged.critical
-                yield f"{key}, sensitive", sorted(kind for kind, value in judged.sensitive.items() if value)
+                for kind, value in judged.sensitive.items():
+                    yield f"{key}, {kind} sensitive", value
 
-    def invariants(self, states: States) -> Iterator[tuple[str, object]]:
+    def invariants(self, states: States) -> Iterator[tuple[str, bool | str | None]]:
         for form in [*self.forms, *map(delivery_form, self.traps.values())]:
             writes = self.analysis.footprints.form(form).writes
             for text, condition in self.isa.invariants:
                 if writes & self.analysis.footprints.expression(condition).reads:
                     asked = self.asker.ask(Definitions(states, form).breaks_invariant([condition]))
                     verdict = {"unsat": "proved", "sat": "refuted"}.get(asked.verdict)
-                    yield f"{form.instruction} ({form.template}) preserves: {text}", verdict
+                    yield f"{form.instruction} ({form.template}{PRESERVES}{text}", verdict

@@ -34,9 +34,9 @@ SWAPS = """
 """
 GUARDS = """
     Any other conditional trap: of operands, tables, undefined encodings. One mutant for each statement of a description's own text,
-    deleted wherever it ends up, and tried on one form of each instruction that comes by it. A guard that looks at what is the guest's
+    deleted wherever it ends up, and tried on the two simplest instructions that come by it. A guard that looks at what is the guest's
     own refuses on both machines alike, so a verdict changes only if what it kept from happening matters. That a guard survives is
-    therefore no weakness of the checker; the list says what comes by it.
+    therefore no weakness of the checker; the list says what it was tried on.
 """
 
 

@@ -42,7 +42,7 @@ class Results:
     """Rows of one description, in a file named for all they depend on: its texts, the program, the campaign itself."""
 
     def __init__(self, name: str, folder: Path):
-        own = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
+        own = [Path(__file__).with_name(f"{part}.py").read_text(encoding="utf-8") for part in ("sites", "campaign", "swaps")]
         key = digest([*load(name).sources.values(), program_digest(), *own])
         self.path = folder / f"{name.replace('/', '.')}.{key[:16]}.jsonl"
         self.rows: dict[tuple[str, str, str], Result] = {}

@@ -3,7 +3,7 @@
 - A *check*: a trap of kind ``privileged`` or ``exit``, one that depends on a control the checker is to find, or a call of a procedure
   that does nothing but refuse. Each is a mutant in every form it is part of, and in every width a procedure is used at.
 - A *guard*: any other conditional trap, or call of a procedure that traps or does nothing. One mutant for each statement of the text,
-  deleted wherever that statement ends up, and tried on one form of each instruction that comes by it, in the description that says it.
+  deleted wherever that statement ends up, and tried on the simplest instructions that come by it, in the description that says it.
 - A *swap*: an assignment by which hardware loads or saves what a profile declares as ``guest in``.
 """
 
@@ -15,11 +15,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from checker.footprint import Footprints, expressions, subexpressions
+from checker.deliveries import delivery_form
+from checker.footprint import Footprint, Footprints, expressions, subexpressions
 from isa_specs import core
 from isa_specs.diagnostics import Span
 
 CHECKED = frozenset(("privileged", "exit"))  # the kinds of trap that keep a program from what is not its own
+SIMPLEST = 2  # of the instructions that come by a guard, those it is tried on
 Place = tuple[list[core.Stmt], int]
 Come = dict[str, set[str]]  # local -> the components its value was made from
 
@@ -90,18 +92,19 @@ def mutants(isa: core.Isa) -> list[Mutant]:
     sites = Sites(isa)
     found = [site for body in bodies(isa) for site in sites.of(body.block, body)]
     single = [site for site in found if site.kind != "guard"]
-    out = [Mutant(s.kind, s.where, s.what, s.span.line, (s.place,), s.subjects) for s in single]
+    out = [Mutant(s.kind, s.where, s.what, s.span.line, (s.place,), tuple(sorted(s.subjects, key=sites.size))) for s in single]
     grouped: dict[tuple[Span, str], list[Site]] = {}
     own = next(reversed(isa.sources))
     for site in found:
         if site.kind == "guard" and site.span.file == own:
             grouped.setdefault((site.span, site.what), []).append(site)
     for (span, what), group in grouped.items():
-        # One form of each instruction: there are hundreds that come by the guards of memory accesses.
-        subjects = {subject.name: subject for site in reversed(group) for subject in reversed(site.subjects)}
+        # There are hundreds of forms that come by the guards of memory accesses.
+        by_name = {subject.name: subject for site in reversed(group) for subject in reversed(site.subjects)}
+        subjects = sorted(by_name.values(), key=sites.size)[:SIMPLEST]
         # From the end of each block, so that what is left keeps its place.
         places = sorted((site.place for site in group), key=lambda place: place[1])
-        out.append(Mutant("guard", together(group), what, span.line, tuple(places), tuple(reversed(subjects.values()))))
+        out.append(Mutant("guard", together(group), what, span.line, tuple(places), tuple(subjects)))
     return numbered(out)
 
 
@@ -233,6 +236,12 @@ class Sites:
                 if any((s.cell.name == a and b in reads) or (s.cell.name == b and a in reads) for a, b in self.swapped):
                     return "swap", s.cell.name
         return "", ""
+
+    def size(self, subject: Subject) -> int:
+        """How much there is to decide, roughly. What changes soon settles the rest."""
+        body = subject.form or (delivery_form(subject.trap) if subject.trap is not None else None)
+        found = self.footprints.form(body) if body is not None else Footprint()
+        return len(found.reads) + len(found.writes)
 
     def refuses(self, function: core.Function) -> bool:
         """A procedure that does nothing but check."""
