@@ -18,6 +18,7 @@ from machine.generated.names import Access, Code, Role, Variant
 
 if TYPE_CHECKING:
     from machine.generated.emit import Unit
+    from machine.generated.facts import Facts
 
 MAX_SAVED = 16
 _FORGET = "# what was kept counts no more"  # becomes code where anything was
@@ -60,6 +61,10 @@ class Body:
 
     # ---- expressions ---------------------------------------------------------------------
 
+    def hazard(self, facts: Facts) -> bool:
+        """Whether a trap may come that takes back effects. In a delivery, which keeps its cells in the journal, each does."""
+        return facts.traps if self.keeps_cells else facts.undoes
+
     def before(self, trap: bool, part: Callable[[], str]) -> str:
         """The text of ``part``, after which a trap that takes back effects may come."""
         outer, self.after = self.after, self.after or trap
@@ -73,7 +78,7 @@ class Body:
         last = max((i for i, found in enumerate(facts) if found.writes), default=0)
         out = []
         for i, arg in enumerate(args):
-            text = self.before(then or any(found.undoes for found in facts[i + 1 :]), lambda arg=arg: self.value(arg))  # type: ignore[misc]
+            text = self.before(then or any(self.hazard(found) for found in facts[i + 1 :]), lambda arg=arg: self.value(arg))  # type: ignore[misc]
             if i < last and not isinstance(arg, (core.Const, core.Local, core.Field)):
                 text = self.temporary(text)
             out.append(text)
@@ -175,7 +180,7 @@ class Body:
         return f"({' | '.join(out)})" if out else "0"
 
     def _choice(self, e: core.Choice) -> str:
-        undoes = any(self.unit.analysis.expression(arm).undoes for arm in (e.then, e.other))
+        undoes = any(self.hazard(self.unit.analysis.expression(arm)) for arm in (e.then, e.other))
         condition = self.before(undoes, lambda: self.condition(e.condition))
         if self._cheap(e.then) and self._cheap(e.other):
             return f"({self.value(e.then)} if {condition} else {self.value(e.other)})"
@@ -248,13 +253,13 @@ class Body:
 
     def load(self, e: core.Load) -> str:
         space, width = e.space, e.width
-        address = self.before(self.unit.analysis.space(space).undoes, lambda: self.value(e.address))
+        address = self.before(self.hazard(self.unit.analysis.space(space)), lambda: self.value(e.address))
         count = width // 8 if space.cell_width == 8 else 1
         name, traps = self.unit.access(Access(space, count, False, False, self.role))
         return self._called(name, [address], width, traps)
 
     def store(self, s: core.Store) -> None:
-        address, value = self.values([s.address, s.value], self.unit.analysis.space(s.space).undoes)
+        address, value = self.values([s.address, s.value], self.hazard(self.unit.analysis.space(s.space)))
         count = s.value.width // 8 if s.space.cell_width == 8 else 1
         name, traps = self.unit.access(Access(s.space, count, True, self.after, self.role))
         self.keeps |= self.after
@@ -267,7 +272,7 @@ class Body:
         name = self.unit.function(Variant(function, self.after, self.keeps_cells, self.role))
         self.keeps |= name in self.unit.keeping
         given = [*self.unit.words(facts.fields), *(self.fields[field] for field in sorted(facts.fields & {"ilen", "next"}))]
-        given += self.values(args, facts.undoes)
+        given += self.values(args, self.hazard(facts))
         before = len(self.code.lines)
         text = self._called(name, given, function.result or 0, facts.traps)
         if len(self.code.lines) == before and function.result and (facts.writes or not function.pure):
@@ -298,7 +303,7 @@ class Body:
 
     def trap(self, s: core.Raise) -> None:
         at = 0
-        texts = self.values(s.args, not s.trap.keeps_effects)
+        texts = self.values(s.args, self.keeps_cells or not s.trap.keeps_effects)
         for arg, text in zip(s.args, texts, strict=True):
             for limb in range(limbs(arg.width)):
                 self.code(f"ST(s + ARGUMENTS + {8 * at}, {text if arg.width <= 64 else f'LD({text} + {8 * limb})'})")
@@ -316,7 +321,7 @@ class Body:
 
     def block(self, body: Sequence[Stmt]) -> None:
         outer = self.after
-        undoes = [self.unit.analysis.undoes(s) for s in body]
+        undoes = [self.hazard(self.unit.analysis.statement(s)) for s in body]
         for i, s in enumerate(body):
             self.after = outer or any(undoes[i + 1 :])
             self.statement(s)
@@ -352,7 +357,7 @@ class Body:
             case core.Store():
                 self.store(s)
             case core.If():
-                self.code(f"if {self.before(self.unit.analysis.undoes(s), lambda: self.condition(s.condition))}:")
+                self.code(f"if {self.before(self.hazard(self.unit.analysis.statement(s)), lambda: self.condition(s.condition))}:")
                 self.nested(s.then)
                 if s.other:
                     self.code("else:")
@@ -383,7 +388,7 @@ class Body:
         self.code(f"for {name} in range({s.first}, {s.last + 1}):")
         self.code.depth += 1
         before, outer = len(self.code.lines), self.after
-        self.after = outer or self.unit.analysis.undoes(s)
+        self.after = outer or self.hazard(self.unit.analysis.statement(s))
         if s.condition is not None:
             self.code(f"if not ({self.condition(s.condition)}):")
             self.code("    break")

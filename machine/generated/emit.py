@@ -216,7 +216,7 @@ class Unit:
         facts = self.analysis.function(variant.function)
         matters = facts.traps or facts.loads
         after, keeps_cells = variant.after, variant.keeps_cells
-        if not self.analysis.conflicts(variant.function, after) or (not keeps_cells and facts.writes <= self.isa.cells.keys()):
+        if not self.analysis.conflicts(variant.function, after, keeps_cells) or (not keeps_cells and facts.writes <= self.isa.cells.keys()):
             after = keeps_cells = False
         variant = Variant(variant.function, after, keeps_cells, variant.role if matters else Role.NORMAL)
         if variant not in self._functions:

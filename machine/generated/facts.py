@@ -76,8 +76,8 @@ class Analysis:
         self.isa = isa
         self._functions: dict[Function, Facts] = {}
         self._spaces: dict[Space, Facts] = {}
-        self._order: dict[tuple[Function, bool], tuple[bool, bool]] = {}
-        self._undoes: dict[int, tuple[Stmt, bool]] = {}
+        self._orders = {every: _Order(self, every) for every in (False, True)}
+        self._statements: dict[int, tuple[Stmt, Facts]] = {}
         self._expressions: dict[int, tuple[Expr, Facts]] = {}
 
     # ---- what may happen -----------------------------------------------------------
@@ -152,76 +152,86 @@ class Analysis:
             self._spaces[space] = found
         return self._spaces[space]
 
-    def undoes(self, s: Stmt) -> bool:
-        """Whether a statement may raise a trap that takes back effects."""
-        if id(s) not in self._undoes:
-            self._undoes[id(s)] = s, self.body([s]).undoes
-        return self._undoes[id(s)][1]
+    def statement(self, s: Stmt) -> Facts:
+        if id(s) not in self._statements:
+            self._statements[id(s)] = s, self.body([s])
+        return self._statements[id(s)][1]
 
     # ---- in what order -------------------------------------------------------------
 
     def needs_journal(self, body: list[Stmt]) -> bool:
         """Whether a trap that takes back effects may come after a write."""
-        return self._block(body, False)[0]
+        return _Order(self, False).block(body, False)[0]
 
     def writes_before_execute(self, body: list[Stmt]) -> bool:
         found = self.body(body)
         return found.executes and bool(found.writes)
 
-    def conflicts(self, function: Function, after: bool) -> bool:
-        """Whether something a function changes may have to be taken back."""
-        return bool(self.function(function).writes) and (after or self._called(function, False)[0])
+    def conflicts(self, function: Function, after: bool, every: bool) -> bool:
+        """Whether something a function changes may have to be taken back; with ``every`` by any trap, as in deliveries."""
+        return bool(self.function(function).writes) and (after or self._orders[every].called(function, False)[0])
 
-    def _called(self, function: Function, written: bool) -> tuple[bool, bool]:
+
+class _Order:
+    """In which order code writes and traps. ``every``: all traps take back effects, whatever their endings."""
+
+    def __init__(self, analysis: Analysis, every: bool):
+        self.analysis, self.every = analysis, every
+        self._order: dict[tuple[Function, bool], tuple[bool, bool]] = {}
+
+    def hazard(self, facts: Facts) -> bool:
+        return facts.traps if self.every else facts.undoes
+
+    def called(self, function: Function, written: bool) -> tuple[bool, bool]:
         key = function, written
         if key not in self._order:
-            self._order[key] = self._block(function.body, written)
+            self._order[key] = self.block(function.body, written)
         return self._order[key]
 
-    def _block(self, body: list[Stmt], written: bool) -> tuple[bool, bool]:
+    def block(self, body: list[Stmt], written: bool) -> tuple[bool, bool]:
         """(whether it may go wrong, whether something may have been written in the end)."""
         wrong = False
         for s in body:
             for e in parts(s):
-                bad, written = self._evaluated(e, written)
+                bad, written = self.evaluated(e, written)
                 wrong |= bad
             match s:
                 case core.Write() | core.WriteElement():
-                    written |= getattr(s, "cell", None) is not self.isa.counter
+                    written |= getattr(s, "cell", None) is not self.analysis.isa.counter
                 case core.Store():
-                    wrong |= written and self.space(s.space).undoes
+                    wrong |= written and self.hazard(self.analysis.space(s.space))
                     written = True
                 case core.Raise():
-                    wrong |= written and not s.trap.keeps_effects
+                    wrong |= written and (self.every or not s.trap.keeps_effects)
                 case core.Call():
-                    bad, written = self._called(s.function, written)
+                    bad, written = self.called(s.function, written)
                     wrong |= bad
                 case core.If():
-                    left, one = self._block(s.then, written)
-                    right, two = self._block(s.other, written)
+                    left, one = self.block(s.then, written)
+                    right, two = self.block(s.other, written)
                     wrong, written = wrong or left or right, one or two
                 case core.Loop():
                     for _ in range(2):
                         if s.condition is not None:
-                            bad, written = self._evaluated(s.condition, written)
+                            bad, written = self.evaluated(s.condition, written)
                             wrong |= bad
-                        bad, inside = self._block(s.body, written)
+                        bad, inside = self.block(s.body, written)
                         wrong, written = wrong or bad, written or inside
         return wrong, written
 
-    def _evaluated(self, e: Expr, written: bool) -> tuple[bool, bool]:
-        found = self.expression(e)
+    def evaluated(self, e: Expr, written: bool) -> tuple[bool, bool]:
+        found = self.analysis.expression(e)
         if not found.writes:
-            return written and found.undoes, written
+            return written and self.hazard(found), written
         wrong = False
         for part in core.operands(e):
-            bad, written = self._evaluated(part, written)
+            bad, written = self.evaluated(part, written)
             wrong |= bad
         if isinstance(e, core.Load):
-            wrong |= written and self.space(e.space).undoes
-            written |= bool(self.space(e.space).writes)
+            wrong |= written and self.hazard(self.analysis.space(e.space))
+            written |= bool(self.analysis.space(e.space).writes)
         elif isinstance(e, core.CallFunction):
-            bad, written = self._called(e.function, written)
+            bad, written = self.called(e.function, written)
             wrong |= bad
         return wrong, written
 
