@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from machine.board import Board, BoardError
 from machine.errors import MachineError
 from machine.guests import Machinery
 from machine.lockstep import Comparison, Unequal, compare
-from machine.monitors.windows import Storage
 from machine.session import Ending
 from machine.trace import FORMATS, told, tracer
 
@@ -63,6 +63,7 @@ def run(arguments: list[str]) -> int:
     about.add_argument("guest", metavar="GUEST", help="an assembly file, or the name of a guest that comes with the program")
     about.add_argument("--monitor", metavar="NAME", help="run it under this monitor")
     about.add_argument("--depth", metavar="N", type=_number, default=1, help="monitors on each other (default: 1)")
+    about.add_argument("--machine", choices=["plain", "jitted"], default="plain", help="what runs instructions directly (default: plain)")
     about.add_argument("--trace", choices=FORMATS, help="write every instruction to standard output, all else to standard error")
     about.add_argument("--max-steps", metavar="N", type=_number, default=1_000_000, help="instructions (default: a million)")
     about.add_argument("--compare", action="store_true", help="run bare and monitored in step, and say where they differ")
@@ -104,7 +105,11 @@ def _run(asked: argparse.Namespace) -> int:
         typed = asked.input.encode("latin-1", "replace")
         if asked.compare:
             return _compared(isa, board, program, path, monitor, typed, asked)
-        machinery = guests.monitored(board, program, monitor, asked.depth, typed) if monitor else guests.bare(board, program, typed=typed)
+        below = guests.processor(isa, asked.machine)
+        if monitor:
+            machinery = guests.monitored(board, program, monitor, asked.depth, typed, below)
+        else:
+            machinery = guests.bare(board, program, typed=typed, processor=below)
         return _watched(isa, machinery, path, asked)
     except BoardError as error:
         raise Refused("RN005", str(error), str(path), error.hint) from None
@@ -200,9 +205,9 @@ def _state(isa: Isa, machinery: Machinery) -> list[str]:
     for name, memory in state.memory.items():
         if name != space:
             lines += [f"{name}({address:#x}) = {value:#x}" for address, value in sorted(memory.items()) if value]
-    storage = machinery.session.state.memory[space]
-    assert isinstance(storage, Storage)
-    return [*lines, f"{space}: {len(storage):#x} bytes, SHA-256 {storage.digest()[:32]}"]
+    size, memory = machinery.guest_size, machinery.session.state.memory[space]
+    digest = hashlib.sha256(bytes(memory[address] for address in range(size))).hexdigest()
+    return [*lines, f"{space}: {size:#x} bytes, SHA-256 {digest[:32]}"]
 
 
 def _counters(machinery: Machinery) -> list[str]:
@@ -227,8 +232,8 @@ def _causes(what: str, causes: dict[str, int]) -> list[str]:
 
 
 def _compared(isa: Isa, board: Board, program: Program, path: Path, monitor: str, typed: bytes, asked: argparse.Namespace) -> int:
-    monitored = guests.monitored(board, program, monitor, asked.depth, typed)
-    bare = guests.bare(board, program, len(monitored.storage) - monitored.kept, typed)
+    monitored = guests.monitored(board, program, monitor, asked.depth, typed, guests.processor(isa, asked.machine))
+    bare = guests.bare(board, program, monitored.guest_size, typed, guests.processor(isa, asked.machine))
     found = compare(isa, bare, monitored, monitored.monitors[-1].profile, asked.max_steps)
     title = f"{path.stem} on {isa.name}, bare and under {monitor}" + f", {asked.depth} deep" * (asked.depth > 1)
     if found.divergence is None:

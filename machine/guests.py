@@ -88,6 +88,11 @@ class Machinery:
     storage: Storage
     kept: int
 
+    @property
+    def guest_size(self) -> int:
+        """Bytes of storage the guest has."""
+        return len(self.storage) - self.kept
+
     def host_digest(self) -> str:
         """SHA-256 of the storage the monitors keep for themselves."""
         return Storage(self.storage.cells[: self.kept]).digest() if self.kept else ""
@@ -96,8 +101,8 @@ class Machinery:
 def bare(board: Board, program: Program, size: int = 0, typed: bytes = b"", processor: Processor | None = None) -> Machinery:
     """The guest alone on the machine, with ``size`` bytes of storage (default: all there is)."""
     storage = Storage.of_size(size or board.size)
-    session = Session(processor or PlainProcessor(board.isa), loaded(board, program, storage), board, typed)
-    return Machinery(session, (), storage, 0)
+    below = processor or PlainProcessor(board.isa)
+    return Machinery(Session(below, below.prepared(loaded(board, program, storage)), board, typed), (), storage, 0)
 
 
 def monitored(board: Board, program: Program, monitor: str, depth: int = 1, typed: bytes = b"", processor: Processor | None = None
@@ -119,7 +124,21 @@ def monitored(board: Board, program: Program, monitor: str, depth: int = 1, type
         own = storage.cells[level * board.own : (level + 1) * board.own]
         monitors.append(make(below, own))
         below = monitors[-1]
-    return Machinery(Session(below, state, board, typed), tuple(monitors), storage, kept)
+    return Machinery(Session(below, below.prepared(state), board, typed), tuple(monitors), storage, kept)
+
+
+def processor(isa: Isa, kind: str) -> Processor:
+    """A ``plain`` or ``jitted`` processor; the plain one where no code can be generated, or with VCHECK_JIT=0."""
+    if kind == "jitted":
+        from machine.jitted import NotGenerated, enabled
+        from machine.jitted_processor import JittedProcessor
+
+        try:
+            if enabled():
+                return JittedProcessor(isa)
+        except NotGenerated:
+            pass
+    return PlainProcessor(isa)
 
 
 Make = Callable[[Processor, memoryview], Monitor]

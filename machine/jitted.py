@@ -168,8 +168,8 @@ class JittedMachine(Machine):
         return steps, status
 
     def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, recorder: Recorder | None = None) -> None:
-        """See :meth:`machine.plain.Machine.deliver`. With a ``recorder`` the plain machine delivers."""
-        if not isinstance(state, GeneratedState) or recorder is not None:
+        """See :meth:`machine.plain.Machine.deliver`. With a ``recorder`` the plain machine delivers, and what is not the description's."""
+        if not isinstance(state, GeneratedState) or recorder is not None or trap not in self._numbers:
             return super().deliver(trap, args, state, ilen, recorder)
         at = self.generated.layout.constants["ARGUMENTS"]
         for (_, width), value in zip(trap.params, args, strict=True):

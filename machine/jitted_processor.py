@@ -46,6 +46,10 @@ class JittedProcessor:
             self._forms[watch] = (writes if watch else [False] * len(facts)), deliveries
         return self._forms[watch]
 
+    def prepared(self, state: State) -> State:
+        """See :class:`machine.monitors.processor.Processor`."""
+        return self.machine.state(like=state)
+
     def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Set[str] = frozenset()) -> Stop:
         """See :class:`machine.monitors.processor.Processor`."""
         if not isinstance(state, GeneratedState):

@@ -167,6 +167,31 @@ def test_interrupts_wait_and_are_never_lost(name: str, monitor: str, depth: int)
     assert made.session.interrupts > len(typed)
 
 
+# ---- the jitted machine underneath ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "monitor", "depth"), [
+    ("third_generation", "", 1), ("third_generation", "trap_and_emulate", 2), ("s370", "", 1), ("s370", "trap_and_emulate", 3),
+    ("s370", "hybrid", 1),
+])
+def test_the_processor_underneath_makes_no_difference(name: str, monitor: str, depth: int) -> None:
+    path = guests.bundled(isa(name))["os"]
+    board = guests.board_for(isa(name), path)
+    program = guests.assembled(board, guests.source_of(path), str(path))
+    runs = []
+    for kind in ("plain", "jitted"):
+        below = guests.processor(isa(name), kind)
+        made = (guests.monitored(board, program, monitor, depth, processor=below) if monitor
+                else guests.bare(board, program, processor=below))
+        ending = made.session.run(20_000)
+        state = made.session.state
+        contents = bytes(state.memory["storage"][address] for address in range(made.guest_size))
+        arrays = {key: list(values) for key, values in state.arrays.items()}
+        work = [(m.counters.direct, m.counters.emulated, m.counters.interpreted, m.counters.reflected) for m in made.monitors]
+        runs.append((ending, made.session.steps, bytes(made.session.output), dict(state.cells), arrays, contents, work))
+    assert runs[0] == runs[1]
+
+
 # ---- detecting a monitor -----------------------------------------------------------------------------------------------
 
 

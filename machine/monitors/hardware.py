@@ -73,6 +73,9 @@ class HardwareMonitor(Monitor):
         self.identities = [space.identity for space in below.isa.spaces.values() if space.identity is not None]
         self.entry = ""
 
+    def prepared(self, state: State) -> State:
+        return state
+
     def runs_directly(self, state: State) -> bool:
         # The monitor's own translation tables map the guest's storage as it lies; a guest with tables of its own is interpreted.
         return super().runs_directly(state) and all(self.interpreter.evaluate(identity, state) for identity in self.identities)

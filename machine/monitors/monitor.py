@@ -38,6 +38,9 @@ class Monitor:
     def isa(self) -> Isa:
         return self.below.isa
 
+    def prepared(self, state: State) -> State:
+        return self.map.prepared(state, self.below)
+
     def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Set[str] = frozenset()) -> frozenset[Place]:
         return deliver(self.interpreter, trap, args, state, ilen, watch)
 

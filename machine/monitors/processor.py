@@ -65,6 +65,10 @@ class Processor(Protocol):
     @property
     def counters(self) -> Counters: ...
 
+    def prepared(self, state: State) -> State:
+        """A state with the values of ``state`` that this processor likes to run on; it takes over what ``state`` holds."""
+        ...
+
     def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Set[str] = frozenset()) -> Stop:
         """Run until a trap, until an instruction has written a component named in ``watch``, or for ``max_steps``.
 
@@ -83,6 +87,9 @@ class PlainProcessor:
         self.isa = isa
         self.machine = machine or Machine(isa)
         self.counters = Counters()
+
+    def prepared(self, state: State) -> State:
+        return state
 
     def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Set[str] = frozenset()) -> Stop:
         last, counters = None, self.counters

@@ -12,6 +12,7 @@ from isa_specs import core
 from isa_specs.core import Cell, Const, Isa, Space
 from isa_specs.core import Monitor as Profile
 from machine.activation import EXECUTE, READ, WRITE
+from machine.monitors.processor import Processor
 from machine.monitors.windows import Beyond, Storage
 from machine.plain import Machine
 from machine.state import State
@@ -32,7 +33,8 @@ class VirtualMachineMap:
         self.maps = [(keep.target.name, keep.value) for keep in profile.keeps.values()
                      if keep.value is not None and not isinstance(keep.value, Const)]
         self.real = State(self.isa)
-        self.expected: dict[str, int] = {}
+        self.owned = [name for name in self.isa.cells if self.owner(name) == "host"]
+        self.known: dict[str, int] = {}  # what the real state holds, as far as it has been put there or looked at
 
     def owner(self, name: str) -> str:
         """Who owns a component, as docs/definitions.md has it: ``guest`` or ``host``."""
@@ -63,31 +65,50 @@ class VirtualMachineMap:
         found = [space for space in self.isa.spaces.values() if space.base is not None]
         return [(space, (1 << space.base.width) - (i + 1) * TABLE_ROOM) for i, space in enumerate(found) if space.base is not None]
 
+    def prepared(self, virtual: State, below: Processor) -> State:
+        """The virtual state, sharing all that is the guest's with the real state that ``below`` likes to run on."""
+        if self._moved():
+            return virtual  # behind a window only the plain machine looks
+        self.real, self.known = below.prepared(self.enter(virtual)), {}
+        for name in virtual.arrays:
+            if self.owner(name) == "guest":
+                virtual.arrays[name] = self.real.arrays[name]
+        for name in virtual.memory:
+            if self.owner(name) == "guest":
+                virtual.memory[name] = self.real.memory[name]
+        return virtual
+
+    def _moved(self) -> list[tuple[Space, int]]:
+        return [(space, start) for space, start in self.tables() if space.base is not None and space.base.name in self.given]
+
     # ---- entering and leaving ----------------------------------------------------------------
 
     def enter(self, virtual: State) -> State:
         """f(virtual), in the state kept for it."""
         real, cells = self.real, virtual.cells
         real.halted = ""
-        real.cells.update(self.given)
+        for name, value in self.given.items():
+            self._put(name, value)
         for name in self.guest:
-            real.cells[name] = cells[name]
+            self._put(name, cells[name])
         for name in self.host:
-            real.cells[name] = cells[name]
-        for name, value in self.maps:
-            real.cells[name] = self.machine.evaluate(value, virtual)
+            self._put(name, cells[name])
+        for name, expression in self.maps:
+            self._put(name, self.machine.evaluate(expression, virtual))
         for name, values in virtual.arrays.items():
-            if self.owner(name) == "guest":
+            if real.arrays[name] is not values and self.owner(name) == "guest":
                 real.arrays[name] = values
         for name, memory in virtual.memory.items():
-            if self.owner(name) == "guest":
+            if real.memory[name] is not memory and self.owner(name) == "guest":
                 real.memory[name] = self._seen(memory, virtual) if isinstance(memory, Storage) else memory
-        self.expected = dict(real.cells)
         return real
 
+    def _put(self, name: str, value: int) -> None:
+        if self.known.get(name) != value:
+            self.real.cells[name] = self.known[name] = value
+
     def _seen(self, window: Storage, virtual: State) -> Storage:
-        moved = [(start, TABLE_ROOM, self._inside(space, virtual)) for space, start in self.tables()
-                 if space.base is not None and space.base.name in self.given]
+        moved = [(start, TABLE_ROOM, self._inside(space, virtual)) for space, start in self._moved()]
         return Beyond(window.cells, moved) if moved else window
 
     def _inside(self, space: Space, virtual: State) -> Callable[[int], int | None]:
@@ -100,11 +121,14 @@ class VirtualMachineMap:
 
     def leave(self, virtual: State) -> list[str]:
         """Take the guest's components back; returns the monitor's own that the guest has changed, which must be none."""
-        real = self.real
+        cells, known = self.real.cells, self.known
         for name in self.guest:
-            virtual.cells[name] = real.cells[name]
-        virtual.halted = real.halted
-        return [name for name, value in self.expected.items() if real.cells[name] != value and self.owner(name) == "host"]
+            virtual.cells[name] = known[name] = cells[name]
+        virtual.halted = self.real.halted
+        disturbed = [name for name in self.owned if cells[name] != known[name]]
+        for name in disturbed:
+            known[name] = cells[name]
+        return disturbed
 
 
 def effects(isa: Isa) -> Callable[[core.Form], bool]:

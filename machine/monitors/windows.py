@@ -7,7 +7,7 @@ itself; the window of a guest's guest lies in that. So all of them are parts of 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 
 from machine.errors import MachineError
 from machine.state import Memory
@@ -54,6 +54,23 @@ class Storage(Memory):
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self.cells)))
+
+    # What a dict has of its own knows nothing of ``cells``.
+    def keys(self) -> KeysView[int]:  # type: ignore[override]
+        return KeysView(self)
+
+    def items(self) -> ItemsView[int, int]:  # type: ignore[override]
+        return ItemsView(self)
+
+    def values(self) -> ValuesView[int]:  # type: ignore[override]
+        return ValuesView(self)
+
+    def get(self, address: int, default: int = 0) -> int:  # type: ignore[override]
+        return self[address]
+
+    def update(self, given: Mapping[int, int] | Iterable[tuple[int, int]] = ()) -> None:  # type: ignore[override]
+        for address, value in given.items() if isinstance(given, Mapping) else given:
+            self[address] = value
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Storage):
