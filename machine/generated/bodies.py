@@ -152,7 +152,9 @@ class Body:
             if e.op.name == "shl":
                 return f"{text} << {amount.value} & {mask(width)}"
             return self._right(text, amount.value, width)
-        return e.op.jit.format(*self.values(e.args), m=mask(width), w=width, s=literal(1 << width - 1, 64))
+        # A word of 64 bits is its own signed reading; x ^ s - s would overflow, of which Numba makes what it likes.
+        sign = "0" if width == 64 else literal(1 << width - 1, 64)
+        return e.op.jit.format(*self.values(e.args), m=mask(width), w=width, s=sign)
 
     @staticmethod
     def _right(text: str, amount: int, width: int) -> str:
