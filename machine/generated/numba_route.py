@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from llvmlite import ir
@@ -125,11 +125,51 @@ def ASHR(a, n, w):  # type: ignore[no-untyped-def]
     return np.int64(a) >> n if 0 <= n < w else np.int64(a) >> 63
 
 
+def _wrapping(operation: str) -> Any:
+    @intrinsic
+    def compute(context, a, b):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return getattr(builder, operation)(*args)
+
+        return int64(int64, int64), generate
+
+    return compute
+
+
+ADD, SUB, MUL = _wrapping("add"), _wrapping("sub"), _wrapping("mul")
+
+
+class _Wrapping(ast.NodeTransformer):
+    """Sums, differences and products that wrap: for Numba a signed overflow is undefined, and it has compiled comparisons so."""
+
+    _names: ClassVar = {ast.Add: "ADD", ast.Sub: "SUB", ast.Mult: "MUL"}
+
+    def _call(self, op: ast.operator, *args: ast.expr) -> ast.Call:
+        return ast.Call(ast.Name(self._names[type(op)], ast.Load()), list(args), [])
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        return self._call(node.op, node.left, node.right) if type(node.op) in self._names else node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
+            return self._call(ast.Sub(), ast.Constant(0), node.operand)
+        return node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+        self.generic_visit(node)
+        assert isinstance(node.target, ast.Name)
+        old = ast.Name(node.target.id, ast.Load())
+        value = self._call(node.op, old, node.value) if type(node.op) in self._names else ast.BinOp(old, node.op, node.value)
+        return ast.Assign([node.target], value)
+
+
 class NumbaCompiled:
     """The functions of a generated module, compiled by Numba. ``function(name)`` is an exported one."""
 
     def __init__(self, source: str):
-        tree = ast.parse(source)
+        tree = ast.fix_missing_locations(_Wrapping().visit(ast.parse(source)))
         exported: set[str] = set()
         definitions: dict[str, ast.FunctionDef] = {}
         names: dict[str, Any] = {name: value for name, value in globals().items() if name.isupper()}
