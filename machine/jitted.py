@@ -7,6 +7,7 @@ What the generated code leaves out (see :mod:`machine.generated.emit`), the plai
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -179,6 +180,15 @@ class JittedMachine(Machine):
         if self._deliver(state.record.address, number, ilen) < 0:
             state.halted = self._why_halted(state.record[slots.HALTED])
         return None
+
+    def delivered(self, state: GeneratedState) -> Counter[str]:
+        """The traps generated code has delivered since this was last asked."""
+        record, at = state.record, self.generated.layout.constants["DELIVERIES"]
+        counts = Counter({trap.name: record[at + 8 * i] for i, trap in enumerate(self._traps) if record[at + 8 * i]})
+        for i in range(len(self._traps)):
+            record[at + 8 * i] = 0
+        record[slots.DELIVERED] = 0
+        return counts
 
     def at_trap(self, state: GeneratedState, status: int) -> StepResult:
         """The step that ended the last run with a trap."""

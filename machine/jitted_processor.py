@@ -64,6 +64,11 @@ class JittedProcessor:
                 return Stop(done, "halted", last)
             steps, status = machine.go(state, max_steps - done, leave)
             done += steps
+            if record[slots.DELIVERED]:
+                delivered = machine.delivered(state)
+                counters.traps += delivered
+                counters.delivered += delivered.total()
+                counters.direct -= delivered.total()
             if status in (slots.STOPPED, slots.PLAIN):
                 counters.direct += steps
                 stop = self._plain.run(state, 1, bare=bare, watch=watch)

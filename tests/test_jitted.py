@@ -21,6 +21,8 @@ from machine.generated.build import Generated, build
 from machine.generated.emit import Unit
 from machine.interface import PlainMachine, make
 from machine.jitted import JittedMachine
+from machine.jitted_processor import JittedProcessor
+from machine.monitors.processor import PlainProcessor
 from machine.plain import StepResult
 from machine.state import State
 
@@ -38,6 +40,22 @@ def test_every_form_from_random_states(name: str) -> None:
     did = harness(name).compare(random.Random(name), STATES.get(name, 12))
     assert did["next"] > did.total() / 10
     assert did["trap"] > 0
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_case_of_every_form_of_a_large_description(name: str) -> None:
+    found = harness(name)
+    rng = random.Random(name)
+    forms = found.isa.forms if name == "x86" else rng.sample(found.isa.forms, 80)
+    did = found.compare(rng, 1, forms)
+    assert did["next"] > did.total() / 20
+    assert did["trap"] > 0
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("name", bundled())
+def test_many_cases_of_every_form(name: str) -> None:
+    harness(name).compare(random.Random(1), 300)
 
 
 # ---- the cache ------------------------------------------------------------------------------------
@@ -267,3 +285,40 @@ def test_self_modifying_code() -> None:
     state["psw.p"] = 0x100
     machine.step(state)
     assert state["gpr"][1] == before
+
+
+# ---- as a processor ------------------------------------------------------------------------------------------
+
+
+def test_a_processor_tells_what_was_written() -> None:
+    isa = load("third_generation")
+    processor, plain = JittedProcessor(isa), PlainProcessor(isa)
+    program = assemble_program(isa, " A 1,2\n A 1,2\n OUT 1,5(0)\n A 1,2\n SVC 1\n A 1,2\n HALT", 0x100)
+    states: list[State] = []
+    for state in (processor.machine.state(), State(isa)):
+        state["psw.bound"], state["psw.p"] = 0x4000, 0x100
+        state.memory["storage"].load(0x100, program.bytes)
+        state.memory["storage"].load(8, bytes.fromhex("0000011400004000"))  # where traps go: behind the SVC
+        state.arrays["gpr"] = [0, 0, 3] + [0] * 13
+        states.append(state)
+    watch = frozenset({"port", "stopped"})
+    for bare in (True, True, False, True):
+        one, two = (each.run(state, 50, bare=bare, watch=watch) for each, state in zip((processor, plain), states, strict=True))
+        assert (one.steps, one.why, one.written) == (two.steps, two.why, two.written)
+        assert states[0] == states[1]
+    assert states[0]["stopped"] == 1
+    assert processor.counters.instructions == plain.counters.instructions
+    assert processor.counters.traps == plain.counters.traps
+
+
+def test_a_processor_leaves_traps_to_its_caller() -> None:
+    isa = load("third_generation")
+    processor = JittedProcessor(isa)
+    state = processor.machine.state()
+    state["psw.bound"], state["psw.m"] = 0x4000, 1
+    state.memory["storage"].load(0, assemble_program(isa, " A 1,2\n RIM 3", 0).bytes)
+    stop = processor.run(state, 50)
+    assert (stop.steps, stop.why, str(stop.last and stop.last.outcome)) == (2, "trap", "privileged_instruction")
+    assert stop.last is not None
+    assert stop.last.decoded is not None
+    assert stop.last.decoded.form.instruction == "RIM"

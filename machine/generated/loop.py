@@ -288,6 +288,9 @@ def _ended(unit: Unit) -> None:
     code(f"    kind = {core.TRAP_KINDS.index('memory')}")
     code("if LD(s + LEAVE) >> kind & 1 == 1:")
     code("    return -1")
+    unit.layout.constants["DELIVERIES"] = unit.layout.take(max(len(traps), 1))
+    code("ST(s + DELIVERED, LD(s + DELIVERED) + 1)")
+    code("ST(s + DELIVERIES + 8 * k, LD(s + DELIVERIES + 8 * k) + 1)")
     code("return deliver(s, k, ilen)")
     unit.add(code.text)
 

@@ -34,11 +34,12 @@ from __future__ import annotations
     STOP_COUNT,
     STOP_FORMS,  # a byte for each form
     PASS,  # 1 + the address not to stop at once
+    DELIVERED,  # traps delivered by generated code
     NODES,  # the decoder's tree: 256 words for each node
     LEAVES,  # where the programs of the forms at a leaf begin, -1 behind the last
     PROGRAMS,  # how each form is read: four words for each operation
     BYTES,  # those fetched, a word each
-) = range(0, 35 * 8, 8)
+) = range(0, 36 * 8, 8)
 VALUE = BYTES + 16 * 8  # of an EXECUTE, least significant word first
 WORDS = VALUE + 8 * 8  # the packed fields of the decoded instruction
 CONTROL_END = WORDS + 4 * 8
