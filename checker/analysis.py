@@ -267,6 +267,10 @@ class Analysis:
                 )
             )
             verdicts[lost.culprit] = "refuted"
+        for culprit in profile.not_left:
+            reason = f"the {culprit} does not leave the guest, so the monitor does not learn of it"
+            breaks.append(report.Break(instruction=culprit, clause="effect", reason=reason))
+            verdicts[culprit] = "refuted"
         if not self.inhabited(found.states, asker):
             self.unknown.append(
                 report.Unknown(what=f"profile {name}", reason="no legal state of the real machine fits it, so its squares say nothing")

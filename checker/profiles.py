@@ -34,6 +34,7 @@ class Profile:
     def __init__(self, terms: Terms, isa: core.Isa, monitor: core.Monitor, solver: Solver, footprints: Footprints):
         self.terms, self.isa, self.monitor, self.solver, self.footprints = terms, isa, monitor, solver, footprints
         self.not_swapped: list[NotSwapped] = []
+        self.not_left: list[str] = []
 
     def check(self, forms: list[core.Form]) -> Squares:
         """The squares, with every component hardware does not really swap counted as the host's."""
@@ -55,6 +56,7 @@ class Profile:
             return monitor
         states = States(self.terms, self.isa, monitor, {})
         asker = Asker(self.terms, self.solver)
+        self.not_left = [culprit for culprit, question in self.stays(states) if not self.holds(asker, question)]
         for culprit, ask in [*self.entries(states), *self.exits(states)]:
             names = list(swapped)
             if self.holds(asker, ask(names)):
@@ -122,3 +124,16 @@ class Profile:
                 )
 
             yield f"delivery of {trap.name}", ask
+
+    def stays(self, states: States) -> Iterator[tuple[str, Question]]:
+        """(trap, question) for every delivery the profile says reaches the monitor: whether the guest can go on after it.
+
+        Only where hardware swaps. Elsewhere the monitor is the one who receives traps on the bare machine, by what it keeps there."""
+        for trap in self.isa.traps.values():
+            if trap.delivery is None or trap.kind not in self.monitor.traps:
+                continue
+            define = Definitions(states, delivery_form(trap))
+            start = states.free()
+            step = define.step(start)
+            conditions = [states.legal(start), define.completes(step), states.inside(start), states.inside(Start(step.after))]
+            yield f"delivery of {trap.name}", define.question("leaves", False, conditions, ("state", step))

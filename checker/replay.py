@@ -14,8 +14,8 @@ from checker.definitions import Question
 from checker.footprint import Footprints
 from checker.models import Evaluator, Model
 from checker.states import States
-from checker.symbolic import Start
-from checker.terms import Term
+from checker.symbolic import Start, Step
+from checker.terms import Term, walk
 from isa_specs import core
 from isa_specs.assembly import disassemble
 from isa_specs.elements import EncodeError
@@ -66,9 +66,10 @@ class Replayer:
 
     # ---- what a witness is asked to satisfy besides --------------------------------------------
 
-    def conveniences(self, question: Question, *, placed: int, identity: bool) -> list[Term]:
+    def conveniences(self, question: Question, *, placed: int, identity: bool | None) -> list[Term]:
         """Conditions under which a model can be laid out: the instruction can be fetched, undefined results are zero; with
-        ``identity`` translations are the identity, else at least the one of the fetch is there; unless ``placed`` is 0, code lies there and
+        ``identity`` translations are the identity, with False all but the fetch's, with None only what is accessed is mapped to itself
+        (the profile may forbid states without translation); unless ``placed`` is 0, code lies there and
         tables apart from it and from each other. They narrow the search for a witness, never a verdict."""
         t, symbolic = self.terms, self.states.symbolic
         out: list[Term] = []
@@ -76,9 +77,12 @@ class Replayer:
             start = step.start
             if placed:
                 out += self.placed(start, placed)
-            for space in self.isa.spaces.values():
-                if space.identity is not None and (identity or space not in self.fetched):
-                    out.append(symbolic.expr(space.identity, start))
+            if identity is None:
+                out += self.accessible(question, start, step)
+            else:
+                for space in self.isa.spaces.values():
+                    if space.identity is not None and (identity or space not in self.fetched):
+                        out.append(symbolic.expr(space.identity, start))
             out += self.mapped(start)
             # A space is one array in the model, wherever its base moves to: on the machine too if it stays.
             out += [t.eq(step.after(name), start[name]) for name in step.moved]
@@ -107,6 +111,33 @@ class Replayer:
             step, _ = self.states.symbolic.call(space.translation, start, (address, t.const(2, 2)), {})
             out.append(t.negate(step.trapped(t)))
         return out
+
+    def accessible(self, question: Question, start: Start, step: Step) -> list[Term]:
+        """Every address the step reads or writes through a translation is mapped to itself, for reading and for writing."""
+        t = self.terms
+        out = []
+        for space, address in self.accessed(question, start, step):
+            base = space.base
+            if base is not None:  # a table: its addresses are offsets
+                assert space.onto is not None
+                space, address = space.onto, t.add(address, start[base.name])
+            if space.translation is not None:
+                for access in (0, 1):  # read, write
+                    run, place = self.states.symbolic.call(space.translation, start, (address, t.const(2, access)), {})
+                    assert place is not None
+                    out += [t.negate(run.trapped(t)), t.eq(t.extend(place, address.width, False), address)]
+        return out
+
+    def accessed(self, question: Question, start: Start, step: Step) -> list[tuple[core.Space, Term]]:
+        """The addresses at which a question looks at the views of one of its runs."""
+        views = {start[name].data: space for name, space in self.isa.spaces.items() if space.view is space}
+        found: dict[tuple[str, int], tuple[core.Space, Term]] = {}
+        for term in walk([*question.asserted, *step.written.values()]):
+            if term.op in ("select", "store"):
+                memory = self.terms.writes(term.args[0])[0].data
+                if memory in views:
+                    found.setdefault((memory, term.args[1].ident), (views[memory], term.args[1]))
+        return list(found.values())
 
     def placed(self, start: Start, at: int) -> list[Term]:
         """Code and tables each in a place of their own; tables of the monitor's elsewhere than those of the guest."""

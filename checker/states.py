@@ -36,7 +36,7 @@ class States:
         for kind in OBSERVED:
             self.classes[kind] = frozenset(name for name, role in self.roles.items() if role.name == kind)
         self._starts: dict[tuple[object, ...], tuple[Start, Start]] = {}
-        self._steps: dict[tuple[int, str, int], Step] = {}
+        self._steps: dict[tuple[int, str, int], tuple[core.Form, Step]] = {}  # with the form, so that no other one gets its identity
         self._legal: dict[int, Term] = {}
         self.control_classes = frozenset(n for n in self.owned if self.roles[n].name not in OBSERVED)
 
@@ -57,8 +57,8 @@ class States:
         """The form's step from ``start``, taken once (see :meth:`Symbolic.form`)."""
         key = (id(form), region, id(start))
         if key not in self._steps:
-            self._steps[key] = self.symbolic.form(form, start, fields, region, like)
-        return self._steps[key]
+            self._steps[key] = form, self.symbolic.form(form, start, fields, region, like)
+        return self._steps[key][1]
 
     def pinned(self, name: str, virtual: Start | None = None) -> Term | None:
         """What the profile fixes a component to on the real machine, if it does."""

@@ -18,8 +18,8 @@ from machine.outcomes import Trapped
 COLUMNS = {"square": ("virtual machine", "real machine"), "single": ("before", "after")}
 SENSITIVITIES = ("control", "location", "mode", "resource")
 MAX_ROWS = 14
-# Where the code lies (0: wherever the model has it), and whether translation is the identity.
-ATTEMPTS = ((0x2000, True), (0x3500, True), (0, True), (0x2000, False))
+# Where the code lies (0: wherever the model has it), and whether translation is the identity (None: by the tables alone).
+ATTEMPTS: tuple[tuple[int, bool | None], ...] = ((0x2000, True), (0x3500, True), (0, True), (0x2000, False), (0x2000, None))
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Witnesses:
         """Have the first attempt of :meth:`find` solved while others are minimised and replayed."""
         self.asker.ask(self.convenient(question, *ATTEMPTS[0]), model=True)
 
-    def convenient(self, question: Question, placed: int, identity: bool) -> Question:
+    def convenient(self, question: Question, placed: int, identity: bool | None) -> Question:
         """The question narrowed to states that can be laid out on the machine."""
         more = question.more
         return replace(
