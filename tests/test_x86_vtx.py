@@ -228,4 +228,5 @@ def test_without_the_swap_of_a_register_the_profile_fails(line: str, lost: str, 
     named = {b.instruction for b in vmx.breaks if b.reason.startswith(f"{b.instruction} does not exchange {lost} with guest.{lost}:")}
     assert named == {"VMLAUNCH", "VMRESUME"}
     assert vmx.squares[instruction] == verdict
-    assert [b.witness is not None and b.witness.replayed for b in vmx.breaks if b.instruction == instruction] == [True] * (verdict == "refuted")
+    shown = [b.witness is not None and b.witness.replayed for b in vmx.breaks if b.instruction == instruction]
+    assert shown == [True] * (verdict == "refuted")
