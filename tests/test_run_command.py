@@ -70,6 +70,12 @@ def test_different(capsys: Capture) -> None:
     assert "console 'M'" in out
 
 
+def test_the_jitted_machine_comes_to_the_same(capsys: Capture) -> None:
+    runs = {vcheck(capsys, "third_generation", "os", "--monitor", "trap_and_emulate", "--machine", kind) for kind in ("plain", "jitted")}
+    assert len(runs) == 1
+    assert vcheck(capsys, "third_generation", "loop", "--compare", "--machine", "jitted")[0] == 0
+
+
 def test_typed_input(capsys: Capture) -> None:
     code, out, _ = vcheck(capsys, "s370", "echo", "--input", "typed\n", "--monitor", "hybrid")
     assert code == 0
