@@ -83,7 +83,7 @@ class Replayer:
                 for space in self.isa.spaces.values():
                     if space.identity is not None and (identity or space not in self.fetched):
                         out.append(symbolic.expr(space.identity, start))
-            out += self.mapped(start)
+            out += self.mapped(start, alone=identity is None)
             # A space is one array in the model, wherever its base moves to: on the machine too if it stays.
             out += [t.eq(step.after(name), start[name]) for name in step.moved]
             if self.isa.fetch is not None:
@@ -96,8 +96,9 @@ class Replayer:
             out += [t.eq(value, t.const(value.width, 0)) for value in symbolic.undefined_values(label)]
         return out
 
-    def mapped(self, start: Start) -> list[Term]:
-        """The translations the fetch goes through do not fault at the counter; tables they need are part of the model."""
+    def mapped(self, start: Start, *, alone: bool) -> list[Term]:
+        """The translations the fetch goes through do not fault at the counter; tables they need are part of the model. With ``alone``
+        they map it to itself, and the tables lie elsewhere."""
         t = self.terms
         out = []
         for space in self.fetched:
@@ -108,8 +109,14 @@ class Replayer:
                 if here.width < space.address_width
                 else t.extract(here, space.address_width - 1, 0)
             )
-            step, _ = self.states.symbolic.call(space.translation, start, (address, t.const(2, 2)), {})
+            step, place = self.states.symbolic.call(space.translation, start, (address, t.const(2, 2)), {})
             out.append(t.negate(step.trapped(t)))
+            if alone and place is not None:
+                out.append(t.eq(t.extend(place, address.width, False), address))
+                for term in walk([step.trapped(t), place]):
+                    if term.op == "select" and term.args[1].width == place.width:
+                        table, code = (t.extract(at, place.width - 1, space.granule) for at in (term.args[1], place))
+                        out.append(t.negate(t.eq(table, code)))
         return out
 
     def accessible(self, question: Question, start: Start, step: Step) -> list[Term]:
