@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Iterator, MutableMapping
+from collections.abc import ItemsView, Iterator, MutableMapping
 from typing import Protocol
 
 from isa_specs.core import Isa
@@ -166,9 +166,8 @@ class Cells(MutableMapping[int, int]):
         per_page = (1 << PAGE) // self.buffer.cell_bytes
         for page in self.pages():
             first = page * per_page
-            for i, value in enumerate(self._view[first : first + per_page]):
-                if value:
-                    yield first + i
+            values = self._view[first : first + per_page].tolist()
+            yield from (first + i for i, value in enumerate(values) if value)
 
     def pages(self) -> Iterator[int]:
         """The numbers of the pages that were ever stored to."""
@@ -201,6 +200,15 @@ class Cells(MutableMapping[int, int]):
             self.room[first : min(first + (1 << PAGE), self.buffer.size)] = bytes(min(1 << PAGE, self.buffer.size - first))
             self.flags[page] &= 2
         self.record.forget()
+
+    def items(self) -> ItemsView[int, int]:
+        """What does not hold 0."""
+        per_page = (1 << PAGE) // self.buffer.cell_bytes
+        found: dict[int, int] = {}
+        for page in self.pages():
+            values = self._view[page * per_page : (page + 1) * per_page].tolist()
+            found.update((page * per_page + i, value) for i, value in enumerate(values) if value)
+        return found.items()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Cells | Memory):

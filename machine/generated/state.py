@@ -135,7 +135,7 @@ class GeneratedState(State):
         for name in self.arrays:
             twin.arrays[name] = list(self.arrays[name])
         for name, cells in self.record.spaces.items():
-            twin.memory[name] = Memory((address, cells[address]) for address in cells)
+            twin.memory[name] = Memory(cells.items())
         twin.halted = self.halted
         return twin
 
@@ -167,5 +167,14 @@ def _take(cells: Cells, memory: Memory) -> None:
             raise MachineError(f"a space of {cells.buffer.cells} cells cannot be filled with {memory.fill:#x}")
         for address in range(cells.buffer.cells):
             cells[address] = memory.fill
-    for address, value in memory.items():
-        cells[address] = value
+    if cells.buffer.cell_bytes > 1:
+        for address, value in memory.items():
+            cells[address] = value
+        return
+    run, start = bytearray(), 0
+    for address in sorted(memory):  # piece by piece, as noting a store costs more than making it
+        if address != start + len(run):
+            cells.load(start, bytes(run))
+            run, start = bytearray(), address
+        run.append(memory[address])
+    cells.load(start, bytes(run))
