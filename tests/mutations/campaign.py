@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from checker.analysis import Analysis
+from checker.case import Case
 from checker.classify import Classifier
 from checker.controls import Squares
 from checker.definitions import Definitions
 from checker.deliveries import delivery_form
+from checker.monitor_verdicts import Monitors
 from checker.obligations import Asker
 from checker.options import Options
 from checker.profiles import Profile
@@ -67,8 +68,8 @@ class Verdict:
         self.forms = [subject.form for subject in subjects if subject.form is not None]
         self.traps = {subject.trap.name: subject.trap for subject in subjects if subject.trap is not None}
         self.memory = any(subject.form is None and subject.trap is None for subject in subjects)
-        self.analysis = Analysis(replace(isa, forms=self.forms), Options(), solver)
-        self.asker = Asker(self.analysis.terms, solver)
+        self.case = Case(replace(isa, forms=self.forms), Options(), solver)
+        self.asker = Asker(self.case.terms, solver)
         # Deliveries are made into forms when looked at, and steps are remembered by a form's identity: none may be forgotten and reused.
         self.kept: list[Squares] = []
 
@@ -82,29 +83,31 @@ class Verdict:
         found |= dict(self.classes(states))
         found |= dict(self.invariants(states))
         if self.memory:
-            lemmas = Translations(states, self.asker, self.analysis.footprints).lemmas()
+            lemmas = Translations(states, self.asker, self.case.footprints).lemmas()
             found |= {lemma.title: lemma.verdict for lemma in lemmas}
         return found
 
     def profile(self, monitor: core.Monitor) -> Iterator[tuple[str, bool | str | None]]:
         """Squares, swaps and exits; exits last, for a square says more."""
-        analysis = self.analysis
+        case = self.case
         part = replace(self.isa, forms=self.forms, traps=self.traps)
-        profile = Profile(analysis.terms, part, monitor, self.solver, analysis.footprints)
+        profile = Profile(case.terms, part, monitor, self.solver, case.footprints)
         squares = profile.check(self.forms)
         self.states = squares.states
         self.kept.append(squares)
         for lost in profile.not_swapped:
             yield f"{lost.culprit}, swap of {lost.component} under {monitor.name}", "refuted"
+        for culprit in profile.not_left:
+            yield f"{culprit}, leaving under {monitor.name}", "refuted"
         for number, square in enumerate(squares.squares):
             yield f"{square.form.instruction} ({square.form.template}), square {number} under {monitor.name}", square.verdict
         for form in self.forms:
-            analysis.forms = [form]  # for its own exits, which in the report are those of all forms of the instruction
-            for leaves in analysis.exits(profile, squares, self.asker):
+            case.forms = [form]  # for its own exits, which in the report are those of all forms of the instruction
+            for leaves in Monitors(case).exits(profile, squares, self.asker):
                 yield f"{form.instruction} ({form.template}{EXITS}{monitor.name}", " ".join((leaves.when, *leaves.controls))
 
     def classes(self, states: States) -> Iterator[tuple[str, bool | str | None]]:
-        for item in Classifier(states, self.asker, self.analysis.footprints).classify(self.forms):
+        for item in Classifier(states, self.asker, self.case.footprints).classify(self.forms):
             for label, judged in (("under controls", item.restricted), ("over all states", item.unrestricted)):
                 key = f"{item.form.instruction} ({item.form.template}{', ' + item.region if item.region else ''}) {label}"
                 yield f"{key}, privileged", judged.privileged
@@ -114,9 +117,9 @@ class Verdict:
 
     def invariants(self, states: States) -> Iterator[tuple[str, bool | str | None]]:
         for form in [*self.forms, *map(delivery_form, self.traps.values())]:
-            writes = self.analysis.footprints.form(form).writes
+            writes = self.case.footprints.form(form).writes
             for text, condition in self.isa.invariants:
-                if writes & self.analysis.footprints.expression(condition).reads:
+                if writes & self.case.footprints.expression(condition).reads:
                     asked = self.asker.ask(Definitions(states, form).breaks_invariant([condition]))
                     verdict = {"unsat": "proved", "sat": "refuted"}.get(asked.verdict)
                     yield f"{form.instruction} ({form.template}{PRESERVES}{text}", verdict

@@ -1,0 +1,59 @@
+"""What is being checked, for all parts of the check: the description, its forms, the solver, and what stayed unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from checker import model as report
+from checker.definitions import Definitions, Question
+from checker.footprint import Footprints
+from checker.obligations import Asker
+from checker.options import Options
+from checker.solve import Solver
+from checker.states import States
+from checker.terms import Terms
+from isa_specs import core
+from isa_specs.diagnostics import Span
+
+
+class Case:
+    """One description under check, with the forms asked for. ``unknown`` collects what could not be decided."""
+
+    def __init__(self, isa: core.Isa, options: Options, solver: Solver):
+        self.isa, self.options, self.solver = isa, options, solver
+        self.terms = Terms()
+        self.footprints = Footprints(isa)
+        self.unknown: list[report.Unknown] = []
+        wanted = set(options.instructions)
+        self.forms = [form for form in isa.forms if not wanted or form.instruction in wanted]
+
+    def with_trait(self, states: States, asker: Asker, trait: str, ask: Callable[[Definitions], Question]) -> list[str]:
+        """Instructions with a witness for a question that only makes sense for forms with ``trait``."""
+        found: dict[str, None] = {}
+        for form in self.forms:
+            footprint = self.footprints.form(form)
+            endings = {self.isa.traps[name].ending for name in footprint.traps}
+            fits = "terminate" in endings if trait == "terminate" else bool(footprint.reads & states.classes["time"])
+            if fits:
+                pending = asker.ask(ask(Definitions(states, form)))
+                if pending.verdict == "sat":
+                    found.setdefault(form.instruction)
+                elif pending.verdict == "unknown":
+                    self.unknown.append(report.Unknown(what=f"{form.instruction}: {trait}", reason=pending.answer.reason))
+        return list(found)
+
+    def argument(self) -> str:
+        """How the user names this description on the command line."""
+        from isa_specs.load import bundled, display
+
+        source = next(reversed(self.isa.sources), self.isa.name)
+        for name, path in bundled().items():
+            if display(path) == source:
+                return name
+        return source
+
+    def place(self, span: Span) -> report.Place:
+        lines = self.isa.sources.get(span.file, "").split("\n")
+        text = lines[span.line - 1].rstrip("\r") if 0 < span.line <= len(lines) else ""
+        end = span.end_column if span.end_line == span.line else len(text) + 1
+        return report.Place(file=span.file, line=span.line, column=span.column, end_column=end, text=text)

@@ -1,0 +1,197 @@
+"""The verdict on each monitor profile: its squares, what they presuppose, what leaves the guest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from checker import model as report
+from checker.case import Case
+from checker.controls import Square, Squares
+from checker.definitions import Definitions, Question
+from checker.deliveries import is_delivery
+from checker.obligations import Asker
+from checker.profiles import Profile
+from checker.regions import regions
+from checker.replay import hex_
+from checker.states import States
+from checker.translations import Translations
+from checker.witnesses import Witnesses
+from isa_specs import core
+
+
+class Monitors:
+    """Words the verdicts on the monitor profiles of a description."""
+
+    def __init__(self, case: Case):
+        self.case = case
+
+    def verdict(self, name: str, profile: Profile, found: Squares, asker: Asker) -> report.Monitor:
+        witnesses = Witnesses(found.states, asker, self.case.argument())
+        verdicts: dict[str, report.Verdict] = {}
+        breaks: list[report.Break] = []
+        by_name: dict[str, list[Square]] = {}
+        for square in found.squares:
+            by_name.setdefault(square.form.instruction, []).append(square)
+        for instruction, squares in by_name.items():
+            refuted = [s for s in squares if s.verdict == "refuted"]
+            if refuted:
+                shown = self.break_of(witnesses, refuted)
+                if shown is None:
+                    verdicts[instruction] = "unknown"
+                else:
+                    verdicts[instruction] = "refuted"
+                    breaks.append(shown)
+            elif any(s.verdict == "unknown" for s in squares):
+                verdicts[instruction] = "unknown"
+                reason = next(s.reason for s in squares if s.verdict == "unknown")
+                self.case.unknown.append(report.Unknown(what=f"{instruction}: its square under {name}", reason=reason))
+            else:
+                verdicts[instruction] = "proved"
+        for item in self.presupposed(found.states, asker):
+            breaks.append(item)
+            verdicts[item.instruction] = "refuted"
+        for lost in profile.not_swapped:
+            breaks.append(
+                report.Break(
+                    instruction=lost.culprit,
+                    clause="effect",
+                    reason=f"{lost.culprit} does not exchange {lost.component} with {lost.saved_in}: while the guest runs it is the host's",
+                )
+            )
+            verdicts[lost.culprit] = "refuted"
+        for culprit in profile.not_left:
+            reason = f"the {culprit} does not leave the guest, so the monitor does not learn of it"
+            breaks.append(report.Break(instruction=culprit, clause="effect", reason=reason))
+            verdicts[culprit] = "refuted"
+        if not self.inhabited(found.states, asker):
+            self.case.unknown.append(
+                report.Unknown(what=f"profile {name}", reason="no legal state of the real machine fits it, so its squares say nothing")
+            )
+            verdicts = dict.fromkeys(verdicts, "unknown")
+        broken = [n for n, v in verdicts.items() if v == "refuted"]
+        undecided = [n for n, v in verdicts.items() if v == "unknown"]
+        return report.Monitor(
+            name=name,
+            title=profile.monitor.doc,
+            verdict="refuted" if broken else "unknown" if undecided else "proved",
+            broken=broken,
+            unknown=undecided,
+            controls={n: hex_(v) for n, v in self.shown_controls(found).items()},
+            assumptions=self.assumptions(profile.monitor),
+            bounds=self.bounds(),
+            squares=verdicts,
+            breaks=breaks,
+            exits=self.exits(profile, found, asker),
+        )
+
+    def inhabited(self, states: States, asker: Asker) -> bool:
+        """Whether some virtual state has a legal image: squares are proved over those only."""
+        virtual = states.free()
+        real = states.real(virtual)
+        conditions = [states.legal(virtual), states.assumed(virtual), states.legal(real)]
+        return asker.ask(Question("inhabited", conditions, (), {}, True)).verdict != "unsat"
+
+    def presupposed(self, states: States, asker: Asker) -> list[report.Break]:
+        """What every square takes for granted, where it does not hold: one place for each address, precise traps."""
+        out = []
+        for lemma in Translations(states, asker, self.case.footprints).lemmas():
+            if lemma.matters and lemma.verdict == "refuted":
+                out.append(report.Break(instruction=f"memory system ({lemma.translation.name})", clause="effect", reason=lemma.reason))
+        for name in self.case.with_trait(states, asker, "terminate", lambda define: define.imprecise()):
+            out.append(
+                report.Break(
+                    instruction=name,
+                    clause="effect",
+                    reason=f"{name} traps with part of its effects done, so the monitor cannot carry it out again",
+                )
+            )
+        return out
+
+    def break_of(self, witnesses: Witnesses, refuted: list[Square]) -> report.Break | None:
+        problem = ""
+        for square in refuted:
+            assert square.question is not None
+            if is_delivery(square.form):
+                return report.Break(
+                    instruction=square.form.instruction,
+                    form=square.form.template,
+                    clause="effect",
+                    reason=f"the {square.form.instruction} arrives elsewhere on the real machine",
+                )
+            for question, region in self.variants(witnesses, square):
+                shown = witnesses.find(question, square.form, region)
+                if shown.witness.replayed:
+                    return report.Break(
+                        instruction=square.form.instruction,
+                        form=square.form.template,
+                        clause=shown.clause,  # type: ignore[arg-type]
+                        reason=shown.witness.reason,
+                        witness=shown.witness,
+                    )
+                problem = problem or shown.witness.note or shown.witness.disputed
+        self.case.unknown.append(
+            report.Unknown(
+                what=f"{refuted[0].form.instruction}: its square is refuted by the solver but not on the machine", reason=problem
+            )
+        )
+        return None
+
+    def variants(self, witnesses: Witnesses, square: Square) -> Iterator[tuple[Question, str]]:
+        """The question that broke the square, then the other operand regions, in case its witness cannot be run."""
+        assert square.question is not None
+        yield square.question, ""
+        for region in regions(square.form)[1:]:
+            question = Definitions(witnesses.states, square.form, region).square()
+            if not question.settled:
+                yield question, region
+
+    def shown_controls(self, found: Squares) -> dict[str, int]:
+        pinned = {n: k.value.value for n, k in found.states.owned.items() if k.how == "pinned" and isinstance(k.value, core.Const)}
+        return {**pinned, **found.controls}
+
+    def assumptions(self, monitor: core.Monitor) -> list[str]:
+        """What every verdict under this profile rests on."""
+        out = [text for text, _ in monitor.assumptions]
+        hosted = [
+            s
+            for s in self.case.isa.spaces.values()
+            if s.base is not None and monitor.keeps.get(s.base.name) is not None and monitor.keeps[s.base.name].how != "guest"
+        ]
+        if hosted:
+            out.append(f"the monitor keeps tables of equal contents: {', '.join(s.name for s in hosted)}")
+        for space in self.case.isa.spaces.values():
+            if space.translation is not None and space.like is None:
+                out.append(f"{space.name}: where the real translation does not fault, it reaches the byte the guest's own would reach")
+        out.append("an instruction's accesses through different views of storage do not overlap")
+        return out
+
+    def bounds(self) -> list[str]:
+        return ["one instruction at a time, repeated ones one unit a step; loops to the bound the description gives"]
+
+    def exits(self, profile: Profile, found: Squares, asker: Asker) -> list[report.Exit]:
+        """Which instructions leave the guest by hardware exit: always, under some control, never."""
+        exit_traps = {trap.name for trap in self.case.isa.traps.values() if trap.kind == "exit"}
+        hardware = "exit" in profile.monitor.traps and profile.monitor.traps != frozenset(core.TRAP_KINDS)
+        if not exit_traps or not hardware:
+            return []
+        free = States(self.case.terms, self.case.isa, profile.monitor, {})
+        out: dict[str, report.Exit] = {}
+        for form in self.case.forms:
+            footprint = self.case.footprints.form(form)
+            if not footprint.traps & exit_traps:
+                out.setdefault(form.instruction, report.Exit(instruction=form.instruction, when="never"))
+                continue
+            define = Definitions(free, form)
+            virtual = free.free()
+            real = free.real(virtual)
+            step = define.step(real)
+            conditions = [*define.sound(real, step), free.assumed(virtual), define.goes_on(step)]
+            asked = asker.ask(define.question("exits always", True, conditions, ("real", step)))
+            controls = sorted(n for n, k in free.owned.items() if k.how == "control" and n in footprint.reads)
+            before = out.get(form.instruction)
+            if asked.verdict == "unsat" and (before is None or before.when == "always"):
+                out[form.instruction] = report.Exit(instruction=form.instruction, when="always")
+            elif asked.verdict != "unsat":
+                known = before.controls if before is not None else []
+                out[form.instruction] = report.Exit(instruction=form.instruction, when="control", controls=sorted({*known, *controls}))
+        return list(out.values())
