@@ -24,8 +24,9 @@ class Operator:
     """One row. ``plain(w, *operands)`` gets the width ``w`` of the first operand and returns an
     unreduced integer (the caller masks to the result width). ``smt`` is the SMT-LIB function; rows with
     ``predicate`` yield Bool there. ``jit`` is a format of operand texts ``{0}``.., the mask ``{m}`` of the
-    first operand's width, that width ``{w}`` and its sign bit ``{s}`` (0 for 64 bits); that of a predicate is a condition. What int64 has no
-    operator for (unsigned comparison and division, shifts by the width and more) is a primitive in capitals."""
+    first operand's width, that width ``{w}`` and its sign bit ``{s}`` (0 for 64 bits); that of a predicate is a
+    condition. What int64 has no operator for (unsigned comparison and division, shifts by the width and more) is
+    a primitive in capitals."""
 
     name: str
     result: str  # "same": width of the first operand; "bit": 1
