@@ -17,7 +17,7 @@ from machine.errors import MachineError
 from machine.generated import slots
 from machine.generated.build import build
 from machine.generated.layout import NotGenerated, limbs
-from machine.generated.llvm import Compiled
+from machine.generated.native import Compiled
 from machine.generated.state import GeneratedState
 from machine.outcomes import Next, Trapped
 from machine.plain import Machine, Ran, StepResult

@@ -9,7 +9,7 @@ from typing import Any
 from isa_specs.core import Isa
 from machine.generated import cache
 from machine.generated.layout import Layout
-from machine.generated.llvm import compile_source
+from machine.generated.native import compile_source
 
 
 @dataclass(slots=True)

@@ -49,7 +49,7 @@ def _digest(parts: Iterable[str]) -> str:
 
 def key(isa: Isa, options: str) -> str:
     """The name of a description's entry; empty for one that was not read from text."""
-    from machine.generated.llvm import compiler_version, processor
+    from machine.generated.native import compiler_version, processor
 
     if not isa.sources:
         return ""

@@ -17,9 +17,10 @@ from isa_specs import core
 from isa_specs.core import Form, Function, Isa, Space, Stmt
 from isa_specs.diagnostics import NOWHERE
 from machine.generated import loop, slots
-from machine.generated.bodies import Body, FormBody, FunctionBody
+from machine.generated.bodies import Body
 from machine.generated.decoding import Decoding
 from machine.generated.facts import Analysis, parts, statements
+from machine.generated.functions import FormBody, FunctionBody
 from machine.generated.layout import Layout, NotGenerated, comment, limbs, plain_name
 from machine.generated.names import Access, Role, Variant
 from machine.generated.spaces import Spaces

@@ -7,10 +7,8 @@ range, calls, and the primitives. No other meaning is given to it than the one N
 from __future__ import annotations
 
 import ast
-import ctypes
 import functools
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from machine.errors import MachineError
 
@@ -28,8 +26,6 @@ SWAPS = {"SWAP2": 16, "SWAP4": 32, "SWAP8": 64}
 _ALIAS = {"record": "!3", "space": "!4", "map": "!5"}
 _CALLED = ("UDIV", "UREM", "SDIV", "SREM", "SHL", "LSHR", "ASHR")
 
-EXPORTED = {"run": 2, "peek": 1, "prepare": 1, "forget": 1, "deliver": 3, "cases": 7}  # and how many arguments they have
-INLINING = 60  # LLVM's own 225 takes a third longer and runs no faster
 _INLINE = {"inline": "alwaysinline ", "outline": "noinline ", "cold": "noinline cold "}
 
 
@@ -380,74 +376,3 @@ def _prelude() -> str:
 
 
 _PRELUDE = _prelude()
-
-
-class Compiled:
-    """Machine code in memory, as long as this object lives. ``function(name)`` is an exported function of integers."""
-
-    def __init__(self, object_code: bytes):
-        import llvmlite.binding as llvm
-
-        _initialise()
-        self.object_code = object_code
-        machine = _target_machine()
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(object_code))
-        self._engine.finalize_object()
-
-    def function(self, name: str) -> Callable[..., int]:
-        address = int(self._engine.get_function_address(name))
-        if not address:
-            raise MachineError(f"the generated code has no {name}")
-        word = ctypes.c_int64
-        return ctypes.CFUNCTYPE(word, *[word] * EXPORTED[name])(address)
-
-
-@functools.cache
-def _initialise() -> None:
-    import llvmlite.binding as llvm
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-
-
-def _target_machine(level: int = 2):  # type: ignore[no-untyped-def]
-    import llvmlite.binding as llvm
-
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=level, reloc="pic", codemodel="jitdefault"
-    )
-
-
-@functools.cache
-def processor() -> str:
-    """The processor code is compiled for, as far as it decides the code."""
-    import llvmlite.binding as llvm
-
-    return f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
-
-
-def compiler_version() -> str:
-    import llvmlite
-    import llvmlite.binding as llvm
-
-    return f"llvmlite {llvmlite.__version__}, LLVM {'.'.join(map(str, llvm.llvm_version_info))}"
-
-
-def compile_source(source: str, level: int = 2) -> bytes:
-    """The object code of a generated module."""
-    import llvmlite.binding as llvm
-
-    _initialise()
-    machine = _target_machine(level)
-    module = llvm.parse_assembly(Module(source).text)
-    module.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=level)
-    options.inlining_threshold = INLINING
-    options.loop_unrolling = options.loop_interleaving = options.loop_vectorization = options.slp_vectorization = False
-    passes = llvm.create_pass_builder(machine, options)
-    passes.getModulePassManager().run(module, passes)
-    return bytes(machine.emit_object(module))
-
-
-HERE = Path(__file__).parent

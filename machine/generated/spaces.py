@@ -142,7 +142,7 @@ class Spaces:
         if size > 1:
             code(f"q = {at}")
             at = "q"
-        if space.name in self.unit.rests_on.others and size * buffer.cells and space.cell_width != 8:
+        if space.name in self.unit.rests_on.others and space.cell_width != 8:
             code(f"if LOAD{size}(LD(s + {base}) + {at}) != v:")
             code("    flush(s)")
         ends = f"BYTE(LD(s + {flags}) + ({at} >> {PAGE}))"
