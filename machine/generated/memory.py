@@ -89,7 +89,7 @@ class Record:
         """Have every store be noticed again, as if no page had been stored to."""
         for cells in self.spaces.values():
             for page in list(cells.pages()):
-                cells.flags[page] &= 2
+                cells.flags[page] = 0
         self.forget()
 
     def set_stops(self, addresses: list[int], forms: list[bool]) -> None:
@@ -198,7 +198,7 @@ class Cells(MutableMapping[int, int]):
         for page in list(self.pages()):
             first = page << PAGE
             self.room[first : min(first + (1 << PAGE), self.buffer.size)] = bytes(min(1 << PAGE, self.buffer.size - first))
-            self.flags[page] &= 2
+            self.flags[page] = 0  # with all forgotten, nothing is watched
         self.record.forget()
 
     def items(self) -> ItemsView[int, int]:
