@@ -112,10 +112,11 @@ class Classifier:
             _Work.supervisor,
         ):
             for work in works:
+                work.gather()  # what the stage before asked, by now mostly answered
                 if work.certificate == "smt" and not work.vacuous:
                     stage(work)
-            for work in works:
-                work.gather()
+        for work in works:
+            work.gather()
         return [item for item in (work.classified() for work in works) if not self.empty(item)]
 
     def empty(self, item: Classified) -> bool:

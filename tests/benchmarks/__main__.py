@@ -59,7 +59,7 @@ def run(arguments: list[str], **environment: str) -> Run:
     with Watch(process.pid) as watch:
         output, errors = process.communicate()
     seconds = time.perf_counter() - began
-    if process.returncode not in (0, 1):  # 1: something was found
+    if process.returncode not in (0, 1) or "Traceback" in errors:  # 1: something was found
         raise SystemExit(f"{' '.join(arguments)} failed: {errors}")
     return Run(seconds, watch.peak, output)
 
