@@ -8,32 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
+from machine.keeping import default_directory, digest
+
 FILE = "cache.sqlite"
 MAX_BYTES = 512 * 1024 * 1024  # beyond this the file is started afresh
-
-
-def default_directory() -> Path:
-    """The user's cache folder for this program; it need not exist."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("vcheck", appauthor=False))
-
-
-def digest(parts: Iterable[str]) -> str:
-    """A name for a sequence of texts: equal exactly when the sequences are."""
-    state = hashlib.sha256()
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        state.update(b"%d:" % len(data))
-        state.update(data)
-    return state.hexdigest()
 
 
 @functools.cache

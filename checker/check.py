@@ -11,12 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from checker.cache import Cache, digest, program_digest
+from checker.cache import Cache, program_digest
 from checker.findings import verdict
 from checker.model import Report
 from checker.options import Options
 from isa_specs.diagnostics import nearest
 from isa_specs.load import BUNDLED, display, find, load, read_text
+from machine.keeping import digest
 
 
 class UsageError(Exception):

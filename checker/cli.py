@@ -163,11 +163,11 @@ def report_error(error: Exception) -> int:
 def run_check(asked: argparse.Namespace) -> int:
     """Check the descriptions and print or write the reports."""
     from checker.baseline import read_baseline, remark
-    from checker.cache import default_directory
     from checker.check import check
     from checker.findings import exit_code, findings
     from checker.options import Options
     from checker.progress import progress
+    from machine.keeping import default_directory
 
     known = read_baseline(asked.baseline) if asked.baseline is not None else frozenset()
     cache = None if asked.no_cache else default_directory()

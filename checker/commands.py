@@ -85,7 +85,8 @@ def cache(arguments: list[str]) -> int:
     about.add_argument("action", choices=["dir", "clear"])
     asked = about.parse_args(arguments)
 
-    from checker.cache import Cache, default_directory
+    from checker.cache import Cache
+    from machine.keeping import default_directory
 
     if asked.action == "dir":
         print(default_directory())

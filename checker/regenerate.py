@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from checker.cache import default_directory
 from checker.check import check
 from checker.cli import report_error
 from checker.files import write
@@ -21,6 +20,7 @@ from checker.options import Options
 from checker.progress import progress
 from checker.reporting import json, markdown, text
 from isa_specs.load import bundled
+from machine.keeping import default_directory
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 60.0  # seconds; generous, so that a slow machine does not turn a verdict into unknown

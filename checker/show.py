@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from checker.cache import default_directory
 from checker.check import check, no_such
 from checker.footprint import Footprints
 from checker.model import Instruction
@@ -13,6 +12,7 @@ from checker.places import patches, source
 from checker.reporting import text, words
 from isa_specs.core import FixedEncoding, Form, Immediate, Isa, ModRM, OpcodeByte
 from isa_specs.load import load
+from machine.keeping import default_directory
 
 
 def show_instruction(spec: str, name: str, cached: bool) -> str:

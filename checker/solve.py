@@ -26,7 +26,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from checker.cache import Cache, digest
+from checker.cache import Cache
+from machine.keeping import digest
 
 DEFAULT_TIMEOUT = 10.0  # seconds
 MEMORY_LIMIT = 2048  # MiB for each process

@@ -12,11 +12,11 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from isa_specs.core import Isa
+from machine.keeping import default_directory, digest
 
 MAGIC = b"vcheck generated machine 1\n"
 KEPT = 32  # entries; older ones are deleted
@@ -25,9 +25,7 @@ _HERE = Path(__file__).parent
 
 def directory() -> Path:
     """The folder of compiled machines; it need not exist."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("vcheck", appauthor=False)) / "generated"
+    return default_directory() / "generated"
 
 
 @functools.cache
@@ -35,16 +33,7 @@ def _generator() -> str:
     """Names the generator and all it rests on, by its text."""
     language = _HERE.parent.parent / "isa_specs"
     files = [*sorted(_HERE.glob("*.py")), *sorted(file for file in language.glob("*") if file.suffix in (".py", ".lark"))]
-    return _digest(file.name + "\0" + file.read_text(encoding="utf-8") for file in files)
-
-
-def _digest(parts: Iterable[str]) -> str:
-    state = hashlib.sha256()
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        state.update(b"%d:" % len(data))
-        state.update(data)
-    return state.hexdigest()
+    return digest(file.name + "\0" + file.read_text(encoding="utf-8") for file in files)
 
 
 def key(isa: Isa, options: str) -> str:
@@ -53,7 +42,7 @@ def key(isa: Isa, options: str) -> str:
 
     if not isa.sources:
         return ""
-    return _digest([_generator(), compiler_version(), processor(), options, *isa.sources.values()])
+    return digest([_generator(), compiler_version(), processor(), options, *isa.sources.values()])
 
 
 def load(name: str, folder: Path | None = None) -> tuple[dict[str, Any], bytes] | None:

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from checker.cache import Cache, default_directory
+from checker.cache import Cache
 from checker.solve import Solver
 from isa_specs.load import bundled, load
+from machine.keeping import default_directory
 
 from .campaign import Campaign
 from .page import PAGE, page

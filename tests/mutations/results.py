@@ -7,8 +7,9 @@ import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from checker.cache import digest, program_digest
+from checker.cache import program_digest
 from isa_specs.load import load
+from machine.keeping import digest
 
 TESTS = Path(__file__).parent.parent
 SURVIVORS = TESTS / "data" / "mutation_survivors.toml"
