@@ -7,10 +7,10 @@ are decided there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from isa_specs import core
+from isa_specs.walk import expressions, subexpressions
 
 
 @dataclass
@@ -99,44 +99,3 @@ class Footprints:
                 out.spaces.add(expr.space.name)
             elif isinstance(expr, core.CallFunction):
                 out.add(self.function(expr.function))
-
-
-def expressions(s: core.Stmt) -> tuple[core.Expr, ...]:
-    """The expressions that stand directly in a statement."""
-    match s:
-        case core.SetLocal() | core.Write() | core.Execute():
-            return (s.value,)
-        case core.WriteElement():
-            return (s.index, s.value)
-        case core.Store():
-            return (s.address, s.value)
-        case core.If():
-            return (s.condition,)
-        case core.Loop():
-            return (s.condition,) if s.condition is not None else ()
-        case core.Raise() | core.Call():
-            return s.args
-        case core.Return():
-            return (s.value,) if s.value is not None else ()
-    return ()
-
-
-def subexpressions(root: core.Expr) -> Iterator[core.Expr]:
-    """``root`` and everything below it (not into functions)."""
-    stack = [root]
-    while stack:
-        e = stack.pop()
-        yield e
-        match e:
-            case core.Apply() | core.CallFunction() | core.CallExtern():
-                stack.extend(e.args)
-            case core.Concat():
-                stack.extend(e.parts)
-            case core.Extract() | core.Extend():
-                stack.append(e.arg)
-            case core.Choice():
-                stack.extend((e.condition, e.then, e.other))
-            case core.ReadElement():
-                stack.append(e.index)
-            case core.Load():
-                stack.append(e.address)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from isa_specs import core
 from isa_specs.diagnostics import Diagnostic, Mistake, Mistakes, Span
+from isa_specs.walk import translations
 
 MAX_STEPS = 1 << 20
 MAX_CONDITION = 1000
@@ -139,15 +140,3 @@ def parts(item: Item) -> Iterator[Item]:
                 yield item.value
         case core.Mark():
             yield item.condition
-
-
-def translations(space: core.Space) -> Iterator[core.Function]:
-    """The translations an access to ``space`` goes through."""
-    below: core.Space | None = space
-    while below is not None:
-        if below.translation is not None:
-            yield below.translation
-        below = below.onto
-
-
-__all__ = ["MAX_DEPTH", "MAX_STEPS", "Costs"]

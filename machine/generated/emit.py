@@ -16,10 +16,11 @@ from pathlib import Path
 from isa_specs import core
 from isa_specs.core import Form, Function, Isa, Space, Stmt
 from isa_specs.diagnostics import NOWHERE
+from isa_specs.walk import statements, translations, within
 from machine.generated import loop, slots
 from machine.generated.bodies import Body
 from machine.generated.decoding import Decoding
-from machine.generated.facts import Analysis, parts, statements
+from machine.generated.facts import Analysis
 from machine.generated.functions import FormBody, FunctionBody
 from machine.generated.layout import Layout, NotGenerated, comment, limbs, plain_name
 from machine.generated.names import Access, Role, Variant
@@ -107,9 +108,6 @@ class Unit:
     def add(self, text: str) -> None:
         self.parts.append(text)
 
-    def statements(self, body: Iterable[Stmt]) -> Iterator[Stmt]:
-        return statements(body)
-
     def result_of(self, name: str, width: int) -> str:
         """Where a function leaves what it cannot return."""
         while name in self.aliases:
@@ -150,13 +148,9 @@ class Unit:
             for s in statements(body):
                 if isinstance(s, core.Store):
                     note(s.space, s.value.width)
-                for top in parts(s):
-                    work = [top]
-                    while work:
-                        e = work.pop()
-                        work.extend(core.operands(e))
-                        if isinstance(e, core.Load):
-                            note(e.space, e.width)
+                for e in within(s):
+                    if isinstance(e, core.Load):
+                        note(e.space, e.width)
         return found
 
     def _bodies(self) -> Iterator[list[Stmt]]:
@@ -176,38 +170,22 @@ class Unit:
 
     def direct_fields(self, body: Iterable[Stmt]) -> set[str]:
         """The fields a body looks at itself, not in what it calls."""
-        found: set[str] = set()
-        work = [e for s in statements(body) for e in parts(s)]
-        while work:
-            e = work.pop()
-            work.extend(core.operands(e))
-            if isinstance(e, core.Field):
-                found.add(e.name)
-        return found
+        return {e.name for s in statements(body) for e in within(s) if isinstance(e, core.Field)}
 
     def called_by(self, body: Iterable[Stmt]) -> set[Function]:
         """The functions a body calls itself, the translations of its accesses among them."""
         found: set[Function] = set()
 
-        def through(space: Space | None) -> None:
-            while space is not None:
-                if space.translation is not None:
-                    found.add(space.translation)
-                space = space.onto
-
         for s in statements(body):
             if isinstance(s, core.Call):
                 found.add(s.function)
             elif isinstance(s, core.Store):
-                through(s.space)
-            work = list(parts(s))
-            while work:
-                e = work.pop()
-                work.extend(core.operands(e))
+                found.update(translations(s.space))
+            for e in within(s):
                 if isinstance(e, core.CallFunction):
                     found.add(e.function)
                 elif isinstance(e, core.Load):
-                    through(e.space)
+                    found.update(translations(e.space))
         return found
 
     # ---- functions and forms -------------------------------------------------------------------

@@ -5,11 +5,12 @@ Everything here errs on one side: what may happen is reported, whether or not an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from isa_specs import core
 from isa_specs.core import Expr, Function, Isa, Space, Stmt
+from isa_specs.walk import expressions, statements, subexpressions
 
 
 @dataclass(slots=True)
@@ -38,37 +39,6 @@ class Facts:
         self.loads |= other.loads
 
 
-def statements(body: Iterable[Stmt]) -> Iterator[Stmt]:
-    """Every statement, outermost first."""
-    for s in body:
-        yield s
-        if isinstance(s, core.If):
-            yield from statements(s.then)
-            yield from statements(s.other)
-        elif isinstance(s, core.Loop):
-            yield from statements(s.body)
-
-
-def parts(s: Stmt) -> tuple[Expr, ...]:
-    """The expressions of a statement itself, in the order of their evaluation."""
-    match s:
-        case core.SetLocal() | core.Write() | core.Execute():
-            return (s.value,)
-        case core.WriteElement():
-            return (s.index, s.value)
-        case core.Store():
-            return (s.address, s.value)
-        case core.If():
-            return (s.condition,)
-        case core.Loop():
-            return () if s.condition is None else (s.condition,)
-        case core.Raise() | core.Call():
-            return s.args
-        case core.Return():
-            return () if s.value is None else (s.value,)
-    return ()
-
-
 class Analysis:
     """Facts about the functions and bodies of one description."""
 
@@ -90,7 +60,7 @@ class Analysis:
     def body(self, body: Iterable[Stmt]) -> Facts:
         found = Facts()
         for s in statements(body):
-            for e in parts(s):
+            for e in expressions(s):
                 found.add(self.expression(e))
             match s:
                 case core.Write():
@@ -115,10 +85,7 @@ class Analysis:
         if known is not None:
             return known[1]
         found = Facts()
-        work = [e]
-        while work:
-            part = work.pop()
-            work.extend(core.operands(part))
+        for part in subexpressions(e):
             match part:
                 case core.Read():
                     found.reads.add(part.cell.name)
@@ -192,7 +159,7 @@ class _Order:
         """(whether it may go wrong, whether something may have been written in the end)."""
         wrong = False
         for s in body:
-            for e in parts(s):
+            for e in expressions(s):
                 bad, written = self.evaluated(e, written)
                 wrong |= bad
             match s:

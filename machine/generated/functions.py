@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from isa_specs import core
 from isa_specs.core import Expr
+from isa_specs.walk import statements
 from machine.generated.bodies import Body
 from machine.generated.decoding import unpacked
 from machine.generated.layout import limbs, mask, plain_name
@@ -81,7 +82,7 @@ class FormBody(Body):
         inside = [unit.analysis.function(function) for function in unit.called_by(form.body)]
         written = any(counter in facts.writes for facts in inside)
         self.shown = any(counter in facts.reads for facts in inside)
-        direct = any(isinstance(s, core.Write) and s.cell is unit.isa.counter for s in unit.statements(form.body))
+        direct = any(isinstance(s, core.Write) and s.cell is unit.isa.counter for s in statements(form.body))
         self.in_record = written or (direct and self.shown)
         self.shown |= self.in_record
         self.completes = unit.analysis.body(form.body).completes

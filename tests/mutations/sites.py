@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from checker.deliveries import delivery_form
-from checker.footprint import Footprint, Footprints, expressions, subexpressions
+from checker.footprint import Footprint, Footprints
 from isa_specs import core
 from isa_specs.diagnostics import Span
+from isa_specs.walk import subexpressions, within
 
 CHECKED = frozenset(("privileged", "exit"))  # the kinds of trap that keep a program from what is not its own
 SIMPLEST = 2  # of the instructions that come by a guard, those it is tried on
@@ -161,7 +162,7 @@ def bodies(isa: core.Isa) -> list[Body]:
 def reached(block: Iterable[core.Stmt], seen: dict[int, core.Function]) -> None:
     """The functions a body calls, and those they call."""
     for s in block:
-        called = [e.function for root in expressions(s) for e in subexpressions(root) if isinstance(e, core.CallFunction)]
+        called = [e.function for e in within(s) if isinstance(e, core.CallFunction)]
         if isinstance(s, core.Call):
             called.append(s.function)
         for function in called:
