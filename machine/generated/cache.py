@@ -32,7 +32,7 @@ def directory() -> Path:
 def _generator() -> str:
     """Names the generator and all it rests on, by its text."""
     language = _HERE.parent.parent / "isa_specs"
-    files = [*sorted(_HERE.glob("*.py")), *sorted(file for file in language.glob("*") if file.suffix in (".py", ".lark"))]
+    files = [*sorted(_HERE.glob("*.py")), *sorted(file for file in language.rglob("*") if file.suffix in (".py", ".lark"))]
     return digest(file.name + "\0" + file.read_text(encoding="utf-8") for file in files)
 
 
