@@ -1,7 +1,8 @@
 """Many cases at once: a state, bytes in storage and a few steps each, on every core, storage as it was between them.
 
 A batch is an array of rows of 64-bit words. A row has the words of the state (a component's place is ``batch.column(name)``),
-``patches`` pieces of at most eight bytes that are put into storage first, and what came of it afterwards.
+``patches`` pieces of at most eight bytes that are put into storage first, and what came of it afterwards: with ``stores`` also
+the words of storage that were stored to, so many of them.
 """
 
 from __future__ import annotations
@@ -28,18 +29,19 @@ STEPS, STATUS, ILEN, STORED = range(4)  # of what came of a case, before the arg
 
 
 class Batch:
-    """Runs rows on one machine. ``space`` is where patches go; cells other than bytes are zero in every case.
+    """Runs rows on one machine. ``space`` is where patches go; all other cells are in every case as :meth:`load` left them.
 
     ``bare``: traps are delivered. Otherwise a trap ends its case."""
 
-    def __init__(self, machine: JittedMachine, space: str, *, patches: int = 2, threads: int = 0, bare: bool = False):
-        self.machine, self.space, self.patches = machine, space, patches
+    def __init__(self, machine: JittedMachine, space: str, *, patches: int = 2, threads: int = 0, bare: bool = False, stores: int = 0):
+        self.machine, self.space, self.patches, self.stores = machine, space, patches, stores
         self.threads = threads or os.cpu_count() or 1
         constants = machine.generated.layout.constants
         self.state_words = constants["STATE_WORDS"]
         self.argument_words = constants["ARGUMENT_WORDS"]
         self._first = constants["STATE"]
-        self.width = (self.state_words + 3 * patches + 4 + self.argument_words + 7) // 8 * 8
+        self._listed = self.state_words + 3 * patches + 4 + self.argument_words
+        self.width = (self._listed + (1 + 2 * stores if stores else 0) + 7) // 8 * 8
         self._cases = machine.code.function("cases")
         self._workers = [self._worker(space, bare) for _ in range(self.threads)]
 
@@ -55,10 +57,16 @@ class Batch:
         return state, record.words[record.layout.constants[record.layout.pointer(buffer, "base")] // 8]
 
     def load(self, space: str, address: int, data: bytes) -> None:
-        """Put ``data`` where all cases find it."""
+        """Put ``data`` where all cases find it, one byte a cell."""
         for state, _ in self._workers:
             state.memory[space].load(address, data)
             state.record.unstored()
+
+    def choose(self, *, bare: bool, undefined: int) -> None:
+        """From now on: whether traps are delivered, and the bits of what the manual leaves undefined."""
+        for state, _ in self._workers:
+            state.record[slots.LEAVE] = 0 if bare else EVERY_KIND
+            state.record.words[slots.UNDEFINED // 8] = undefined & (1 << 64) - 1
 
     # ---- rows ----------------------------------------------------------------------------
 
@@ -139,12 +147,22 @@ class Batch:
 
     def _run(self, worker: tuple[GeneratedState, int], rows: NDArray[np.int64], steps: int) -> None:
         state, base = worker
-        self._cases(state.record.address, rows.ctypes.data, len(rows), 8 * self.width, base, self.patches, steps)
+        self._cases(state.record.address, rows.ctypes.data, len(rows), 8 * self.width, base, self.patches, self.stores, steps)
 
     def outcomes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """What came of each case: steps, status, length, a digest of its stores, then the words of the trap's arguments."""
         at = self.state_words + 3 * self.patches
         return rows[:, at : at + 4 + self.argument_words]
+
+    def stored(self, row: NDArray[np.int64]) -> dict[tuple[str, int], int] | None:
+        """The words of eight bytes that were stored to, by space and offset in it in bytes of the host, and what they hold now; None
+        when they are more than ``stores``."""
+        count, *listed = (int(word) for word in row[self._listed : self._listed + 1 + 2 * self.stores])
+        if count > self.stores:
+            return None
+        names = list(self.machine.generated.layout.spaces)
+        places = [divmod(place, 1 << slots.SPACE_SHIFT) for place in listed[: 2 * count : 2]]
+        return {(names[number], at): word & (1 << 64) - 1 for (number, at), word in zip(places, listed[1 : 2 * count : 2], strict=True)}
 
     def trapped(self, row: NDArray[np.int64]) -> Trapped | None:
         """The trap a case ended with."""

@@ -68,8 +68,8 @@ class Unit:
         self.add(engine.replace(last, f"{self.decoding.write_prefixes()}\n\n{last}"))
         loop.write(self)
         self.add(runtime_text(CASES, "# ---- batches"))
-        self.add('@exported\ndef cases(s, rows, count, stride, base, patches, limit):\n    for i in range(0, count):\n'
-                 "        case(s, rows + i * stride, base, patches, limit)\n    return count\n")
+        self.add('@exported\ndef cases(s, rows, count, stride, base, patches, stores, limit):\n    for i in range(0, count):\n'
+                 "        case(s, rows + i * stride, base, patches, stores, limit)\n    return count\n")
 
     def _check(self) -> None:
         isa, analysis = self.isa, self.analysis

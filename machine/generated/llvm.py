@@ -255,6 +255,11 @@ class _Function:
                 what = self.value(f"trunc i64 {what} to i{bits}")
             self.emit(f"store i{bits} {what}, ptr {where}, align {8 if alias == 'record' else 1}, !tbaa {_ALIAS[alias]}")
             return "0"
+        if name == "COPY":
+            to, where, words = self.pointer(args[0]), self.pointer(args[1]), self.expr(args[2])
+            size = self.value(f"shl i64 {words}, 3")
+            self.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr align 8 {to}, ptr align 8 {where}, i64 {size}, i1 false)")
+            return "0"
         if name in SWAPS:
             bits = SWAPS[name]
             what = self.expr(args[0])
@@ -335,6 +340,7 @@ _METADATA = """
 
 def _prelude() -> str:
     lines = [f"declare i{bits} @llvm.bswap.i{bits}(i{bits})" for bits in (16, 32, 64)]
+    lines.append("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
     shifts = {"SHL": "shl", "LSHR": "lshr", "ASHR": "ashr"}
     for name, word in shifts.items():
         # an amount of the width or more gives 0, or copies of the sign; the amount is unsigned

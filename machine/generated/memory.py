@@ -82,7 +82,9 @@ class Record:
 
     def reserve_log(self, size: int) -> None:
         """Room for a log of stores, with which a whole run can be undone."""
-        self._point(slots.LOG, size)
+        room = self._point(slots.LOG, size + slots.LOG_BYTES)
+        room[: slots.LOG_BYTES] = b"\xff" * slots.LOG_BYTES  # before the first entry there is one of no word
+        self[slots.LOG] += slots.LOG_BYTES
         self[slots.LOG_END] = self[slots.LOG]
 
     def unstored(self) -> None:

@@ -53,6 +53,13 @@ BYTE, SET_BYTE = LOAD1, STORE1
 
 
 @njit(error_model="numpy")
+def COPY(to, p, words):  # type: ignore[no-untyped-def]
+    for i in range(words):
+        ST(to + 8 * i, LD(p + 8 * i))
+    return np.int64(0)
+
+
+@njit(error_model="numpy")
 def SWAP2(v):  # type: ignore[no-untyped-def]
     return (v & 0xFF) << 8 | (v >> 8 & 0xFF)
 

@@ -48,6 +48,11 @@ def STORE1(p: int, value: int) -> int:
 STORE2 = STORE4 = STORE8 = STORE1
 
 
+def COPY(to: int, p: int, words: int) -> int:
+    """Store the words at ``p``, record or row of a batch, at ``to``; the two do not overlap."""
+    raise NotImplementedError
+
+
 def SWAP2(value: int) -> int:
     """The low 2 bytes reversed; SWAP4 and SWAP8 reverse more."""
     raise NotImplementedError

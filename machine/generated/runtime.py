@@ -5,8 +5,8 @@ Written in what the generator writes, 64-bit integers only, so that both compile
 
 from __future__ import annotations
 
-from machine.generated.primitives import BYTE, LD, LOAD1, LSHR, SET_BYTE, SHL, ST, STORE1, ULT, outline
-from machine.generated.slots import BYTES, GIVEN, JOURNAL, KEPT, VALUE
+from machine.generated.primitives import BYTE, LD, LOAD1, LOAD8, LSHR, SET_BYTE, SHL, ST, STORE1, ULT, outline
+from machine.generated.slots import BYTES, GIVEN, JOURNAL, KEPT, LOG_END, VALUE
 
 # ---- wide values: n words at d, a and b -----------------------------------------------
 
@@ -346,6 +346,24 @@ def undo(s: int) -> int:
         restore(k)
     ST(s + KEPT, start)
     return some
+
+
+# ---- the log of stores: (address, nothing, old word, space and address in it) ---------------
+
+
+@outline
+def log(s: int, base: int, space: int, p: int, n: int) -> int:
+    """Note the words that a store of ``n`` <= 8 bytes at ``p`` reaches. A row of stores to one word notes it once."""
+    q = p & ~7
+    while q < p + n:
+        k = LD(s + LOG_END)
+        if LD(k - 8) != space + q:
+            ST(k, base + q)
+            ST(k + 16, LOAD8(base + q))
+            ST(k + 24, space + q)
+            ST(s + LOG_END, k + 32)
+        q += 8
+    return 0
 
 
 # ---- the bytes an EXECUTE gives ---------------------------------------------------------

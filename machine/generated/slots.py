@@ -55,6 +55,8 @@ ENTRY_BYTES = 16
 DECODED_ENTRIES = 4096
 DECODED_BYTES = 64
 UNDO_BYTES = 24
+LOG_BYTES = 32
+SPACE_SHIFT = 48  # in the log a space's number stands above the address
 
 # Operations of the decoder's programs.
 END, TEST, KEEP, JOIN, NUMBER, ADDRESS, WHERE, LITERAL, PACK, ALONE = range(10)

@@ -14,7 +14,7 @@ from isa_specs.core import Space
 from machine.generated.facts import physical
 from machine.generated.layout import PAGE, Buffer, NotGenerated, mask, plain_name
 from machine.generated.names import Access, Code, Role, Variant
-from machine.generated.slots import ENTRIES, ENTRY_BYTES
+from machine.generated.slots import ENTRIES, ENTRY_BYTES, SPACE_SHIFT
 
 if TYPE_CHECKING:
     from machine.generated.emit import Unit
@@ -52,12 +52,7 @@ class Spaces:
         code.depth += 1
         code('"""Before the first store to a page, and before each to a page with something watched."""')
         code("if LD(s + LOGGING) != 0:")
-        code("    k = LD(s + LOG_END)")
-        code(f"    ST(k, LD(s + {base}) + p)")
-        code("    ST(k + 8, n)")
-        code(f"    ST(k + 16, bytes_at(LD(s + {base}) + p, n))")
-        code(f"    ST(k + 24, {buffer.number << 48:#x} + p)")
-        code("    ST(s + LOG_END, k + 32)")
+        code(f"    log(s, LD(s + {base}), {buffer.number << SPACE_SHIFT:#x}, p, n)")
         code("else:")
         code(f"    f = LD(s + {flags}) + (p >> {PAGE})")
         code("    SET_BYTE(f, BYTE(f) | 1)")
