@@ -97,7 +97,7 @@ def test_what_was_stored(room: int) -> None:
     batch = Batch(JittedMachine(load("third_generation")), "storage", threads=1, stores=room)
     rows = batch.rows(3)
     for row, address in zip(rows, (0x404, 0x408, 0x8000), strict=True):
-        batch.set(row, {"psw.p": START, "psw.bound": 0x4000, "gpr": [0, 0x01020304]})
+        batch.set(row, {"psw.p": START, "psw.bound": 0x1000, "gpr": [0, 0x01020304]})
         batch.patch(row, START, bytes.fromhex("11100400 1110") + address.to_bytes(2, "big"))  # ST 1,0x400; ST 1,address
     batch.run(rows, steps=2)
     assert batch.stored(rows[0]) == {("storage", 0x400): 0x0403020104030201}  # noted once
