@@ -9,6 +9,8 @@ from machine.outcomes import Trapped
 from machine.plain import Machine
 from machine.state import State
 
+EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI = range(8)
+IF, IOPL, NT = 1 << 9, 3 << 12, 1 << 14
 REGISTERS = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi")
 GDT, IDT, LDT, TSS, NEXT_TSS, PAGES = 0x1000, 0x2000, 0x3000, 0x5000, 0x8000, 0x10000
 CODE, DATA, HANDLERS, INNER_STACK = 0x400000, 0x401000, 0x20000, 0x30000
@@ -132,3 +134,14 @@ def deliver(state: State, code: str, name: str = "x86") -> None:
     """Execute ``code`` on the bare machine: a trap goes through the IDT."""
     state.memory["storage"].load(state.cells["eip"], bytes.fromhex(code))
     machine(name).step(state, bare=True)
+
+
+def push(state: State, *values: int) -> None:
+    for value in values:
+        state["gpr"][ESP] -= 4
+        state.memory["storage"].load(state["gpr"][ESP], value.to_bytes(4, "little"))
+
+
+def stacked(state: State, count: int) -> list[int]:
+    """The topmost ``count`` doublewords of the stack."""
+    return [word(state, state["gpr"][ESP] + 4 * i) for i in range(count)]
