@@ -32,7 +32,7 @@ class Judgement:
 
     @property
     def privileged(self) -> Truth:
-        """Traps in user mode always, in supervisor mode not always (definition of section 3)."""
+        """Traps in user mode always, in supervisor mode not always (the definition of a privileged instruction)."""
         return _both(_not(self.runs_in_user), self.runs_in_supervisor)
 
     @property

@@ -1,4 +1,4 @@
-"""Popek and Goldberg's definitions, one function each (CACM 17(7), 1974, section 3).
+"""Popek and Goldberg's definitions, one function each (CACM 17(7), 1974, on instruction behavior).
 
 Each returns a :class:`Question`: satisfiable exactly when a witness exists. How the 1974 definitions are read on machines
 that have more state than S = <E, M, P, R> is explained in docs/definitions.md; in short: only legal states count,
@@ -85,7 +85,7 @@ class Definitions:
         step = self.step(start)
         return self.question("runs", False, [*self.sound(start, step), self.goes_on(step)], ("state", step))
 
-    # ---- section 3: privileged -----------------------------------------------------------------------
+    # ---- privileged ----------------------------------------------------------------------------------
 
     def runs_in_user_mode(self, restricted: bool) -> Question:
         """Against "privileged": a user state in which the instruction does not trap."""
@@ -101,7 +101,7 @@ class Definitions:
         conditions = [self.states.mode("supervisor", start), *self.sound(start, step), self.goes_on(step)]
         return self.question("runs in supervisor mode", False, conditions, ("supervisor", step))
 
-    # ---- section 3: control sensitive ------------------------------------------------------------------
+    # ---- control sensitive -----------------------------------------------------------------------------
 
     def control(self, restricted: bool, *, user_only: bool) -> Question:
         """A state in which it completes and changes mode, relocation or a resource the monitor owns.
@@ -118,7 +118,7 @@ class Definitions:
             conditions.append(t.negate(states.mode("user", start)))
         return self.question("control, in user mode" if user_only else "control", restricted, conditions, ("state", step))
 
-    # ---- section 3: behaviour sensitive (location, mode), and resource, time, identity ---------------------
+    # ---- behaviour sensitive (location, mode), and resource, time, identity ---------------------
 
     def behaviour(self, kind: str, restricted: bool, *, user: bool = True, also: Sequence[str] = ()) -> Question:
         """Two states that differ only in components of class ``kind``, the second not trapping, the first not faulting
@@ -186,7 +186,7 @@ class Definitions:
 
     def imprecise(self) -> Question:
         """A trap whose ending leaves effects behind though the instruction is to be carried out again: the state the
-        monitor finds is not the one the guest was in (section 2: a trap changes nothing but the PSW)."""
+        monitor finds is not the one the guest was in (in the model of 1974 a trap changes nothing but the PSW)."""
         t = self.terms
         start = self.states.allowed()
         step = self.step(start)
@@ -212,7 +212,7 @@ class Definitions:
         conditions = [*self.sound(second, two), states.legal(first), t.any(parts)]
         return self.question("depends on time", True, conditions, ("virtual", one), ("real", two), varied=varied)
 
-    # ---- the VM map (section 4): f(i(v)) = i(f(v)) ---------------------------------------------------------
+    # ---- the VM map: f(i(v)) = i(f(v)) ---------------------------------------------------------
 
     def square(self) -> Question:
         """A virtual state from which the real machine neither reaches the monitor nor arrives at f of where the

@@ -1,4 +1,4 @@
-"""Hybrid monitors (Popek and Goldberg 1974, section 5): those whose guests meet the real machine in user mode only."""
+"""Hybrid monitors (Popek and Goldberg 1974, Theorem 3): those whose guests meet the real machine in user mode only."""
 
 from __future__ import annotations
 
