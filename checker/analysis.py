@@ -68,7 +68,7 @@ class Analysis:
         with self.timed("memory system"):
             lemmas = Translations(states, asker, self.case.footprints).lemmas()
             imprecise = self.case.with_trait(states, asker, "terminate", lambda define: define.imprecise())
-            timed = self.case.with_trait(states, asker, "time", lambda define: define.depends_on_time())
+            timed = self.time_dependent(states, asker, False), self.time_dependent(states, asker, True)
             invariants = self.invariants(states, asker)
         self.case.options.progress("witnesses", 0, 1)
         with self.timed("witnesses"):
@@ -95,6 +95,10 @@ class Analysis:
 
     def timed(self, part: str) -> Timer:
         return Timer(self.seconds, part)
+
+    def time_dependent(self, states: States, asker: Asker, restricted: bool) -> list[str]:
+        """Instructions for which a monitor would itself depend on time (Theorem 2)."""
+        return self.case.with_trait(states, asker, "time", lambda define: define.depends_on_time(restricted))
 
     def invariants(self, states: States, asker: Asker) -> list[report.Invariant]:
         """Every instruction and every delivery preserves every invariant."""

@@ -197,12 +197,12 @@ class Definitions:
                 left.append(t.both(trap.condition, t.any(changed)))
         return self.question("imprecise", True, [*self.sound(start, step), self.states.mode("user", start), t.any(left)], ("state", step))
 
-    def depends_on_time(self) -> Question:
+    def depends_on_time(self, restricted: bool) -> Question:
         """Two states that differ only in time, in which it traps in one only or changes what the monitor owns differently:
         a monitor that carries it out would itself depend on time (Theorem 2, condition b)."""
         t, states = self.terms, self.states
         varied = states.classes["time"]
-        first, second = states.pair(varied, restricted=True)
+        first, second = states.pair(varied, restricted=restricted)
         two = self.step(second)
         one = self.step(first, two)
         parts = [t.negate(t.eq(one.trapped(t), two.trapped(t)))]
@@ -210,7 +210,7 @@ class Definitions:
             if name in states.control_classes:
                 parts.append(t.negate(t.same(one.after(name), two.after(name))))
         conditions = [*self.sound(second, two), states.legal(first), t.any(parts)]
-        return self.question("depends on time", True, conditions, ("virtual", one), ("real", two), varied=varied)
+        return self.question("depends on time", restricted, conditions, ("virtual", one), ("real", two), varied=varied)
 
     # ---- the VM map: f(i(v)) = i(f(v)) ---------------------------------------------------------
 

@@ -16,15 +16,15 @@ def theorems(
     classified: list[Classified],
     lemmas: list[Lemma],
     imprecise: list[str],
-    timed: list[str],
+    timed: tuple[list[str], list[str]],
     controls: dict[str, int],
     unconfirmed: frozenset[str],
 ) -> dict[str, report.Theorem]:
     """The three theorems, over all legal states and under the profile's controls.
 
     ``lemmas`` are on the memory system, ``imprecise`` names instructions whose traps leave effects, ``timed`` those
-    whose effect on the monitor's business depends on time, ``unconfirmed`` those whose counterexample could not be replayed: they
-    refute nothing, but leave the theorem undecided."""
+    whose effect on the monitor's business depends on time (over all legal states, and under the controls), ``unconfirmed``
+    those whose counterexample could not be replayed: they refute nothing, but leave the theorem undecided."""
     shown = {name: hex_(value) for name, value in controls.items()}
     observing = named(classified, lambda item: item.restricted.in_user_mode.get("time"))[0]
     unrestricted: Pick = lambda item: item.unrestricted  # noqa: E731
@@ -40,7 +40,8 @@ def theorems(
     def two(pick: Pick) -> tuple[report.Verdict, list[str]]:
         """Theorem 2: Theorem 1, and a monitor without timing dependence can be built."""
         verdict, because = one(pick)
-        return ("refuted", [*because, *timed]) if timed else (verdict, because)
+        untimely = timed[pick is restricted]
+        return ("refuted", [*because, *untimely]) if untimely else (verdict, because)
 
     def three(pick: Pick) -> tuple[report.Verdict, list[str]]:
         """Theorem 3: the user-sensitive instructions are a subset of the privileged ones; supervisor mode is interpreted, so a memory

@@ -58,7 +58,7 @@ def witnesses(define: Definitions) -> Iterator[Question]:
         yield define.control(False, user_only=user)
         for kind in (*BEHAVIOUR, *OBSERVED):
             yield define.behaviour(kind, False, user=user)
-    yield define.depends_on_time()
+    yield define.depends_on_time(True)
 
 
 def prove(found: Flow, count: int, solver: Solver) -> None:
