@@ -83,13 +83,13 @@ def findings(report: Report) -> list[Finding]:
     out = [finding for instruction in report.instructions for finding in _of_instruction(report, instruction, severity)]
     critical = {instruction.name for instruction in report.instructions if instruction.critical}
     places = {instruction.name: instruction.place for instruction in report.instructions}
+    memory = [found for found in report.memory_system if found.verdict == "refuted"]
+    told = {found.reason for found in memory}  # below, once and with its place
     for monitor in report.monitors:
         for broken in monitor.breaks:
-            if monitor.name != report.monitor or broken.instruction not in critical:
+            if broken.reason not in told and (monitor.name != report.monitor or broken.instruction not in critical):
                 out += _of_break(report, monitor.name, broken, places.get(broken.instruction), severity)
-    for memory in report.memory_system:
-        if memory.verdict == "refuted":
-            out.append(Finding("PG301", "error", report.isa, memory.title, memory.reason, place=memory.place))
+    out += [Finding("PG301", severity, report.isa, found.title, found.reason, place=found.place) for found in memory]
     for invariant in report.invariants:
         if invariant.verdict == "refuted":
             sentence = f'{invariant.instruction} leads from a legal state to one where "{invariant.text}" does not hold.'
