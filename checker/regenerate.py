@@ -52,7 +52,7 @@ def _with_example(page: str, shown: str) -> str:
 def main(arguments: list[str]) -> int:
     """Run the command."""
     about = argparse.ArgumentParser(prog="python -m checker.regenerate", description="Write the generated files of a checkout anew.")
-    about.add_argument("names", metavar="NAME", nargs="*", help="bundled descriptions (default: all)")
+    about.add_argument("names", metavar="NAME", nargs="*", choices=[[], *bundled()], help="bundled descriptions (default: all)")
     about.add_argument("--check", action="store_true", help="write nothing, say which files are not current")
     about.add_argument("--no-cache", action="store_true", help="neither use nor store remembered results")
     asked = about.parse_args(arguments)
