@@ -19,8 +19,9 @@ from machine.errors import MachineError
 from machine.generated import slots
 from machine.generated.layout import limbs
 from machine.generated.memory import JOURNAL_BYTES
+from machine.generated.slots import EVERY_KIND
 from machine.generated.state import GeneratedState
-from machine.jitted import EVERY_KIND, JittedMachine
+from machine.jitted import JittedMachine
 from machine.outcomes import Trapped
 from machine.state import State
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from isa_specs import core
 from isa_specs.core import Isa, Trap
 from isa_specs.diagnostics import NOWHERE, nearest
 from machine.errors import MachineError
+from machine.monitors.processor import Watch
 from machine.state import Place, State
 
 _PLACE = re.compile(r"([\w.]+)(?:\[(\w+)\]|\((\w+)\))?")
@@ -96,12 +97,11 @@ class Board:
         """Whether the processor does nothing until an interrupt."""
         return any(state.get(place) == value for place, value in self.idle)
 
-    def watched(self) -> frozenset[str]:
-        """The components a change of which matters to the board."""
-        places = [place for place, _ in self.idle]
-        if self.console is not None and self.console.output is not None:
-            places.append(self.console.output)
-        return frozenset(name for name, _ in places)
+    def watched(self, pending: Iterable[Interrupt]) -> Watch:
+        """What the board has to be told of: output, waits, and that a pending interrupt is let in."""
+        output = self.console.output if self.console is not None else None
+        conditions = [*((idle,) for idle in self.idle), *(interrupt.when for interrupt in pending)]
+        return Watch(frozenset([output[0]] if output is not None else []), tuple(conditions))
 
 
 def place_of(isa: Isa, text: str) -> Place:

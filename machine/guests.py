@@ -15,6 +15,7 @@ from machine.board import Board, BoardError, load_board
 from machine.errors import MachineError
 from machine.monitors.hardware import HardwareMonitor
 from machine.monitors.monitor import Monitor
+from machine.monitors.native import monitor_on
 from machine.monitors.processor import PlainProcessor, Processor
 from machine.monitors.windows import Storage
 from machine.session import Session, start_state
@@ -149,12 +150,12 @@ def maker(board: Board, name: str, depth: int = 1) -> Make:
     """What makes the named monitor. Raises :class:`NoSuchMonitor`."""
     profiles = board.isa.monitors
     if name == HYBRID and profiles and name not in profiles:
-        return lambda below, own: Monitor(below, next(iter(profiles.values())), hybrid=True, host=board.host)
+        return lambda below, own: monitor_on(below, next(iter(profiles.values())), hybrid=True, host=board.host)
     if name not in profiles:
         raise NoSuchMonitor(f"{board.isa.name} has no monitor '{name}'")
     profile = profiles[name]
     if all(keep.saved_in is None for keep in profile.keeps.values()):
-        return lambda below, own: Monitor(below, profile, host=board.host)
+        return lambda below, own: monitor_on(below, profile, host=board.host)
     if name not in board.assisted:
         raise NoSuchMonitor(f"the board does not say how '{name}' enters its guests")
     if depth > 1:

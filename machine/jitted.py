@@ -18,12 +18,11 @@ from machine.generated import slots
 from machine.generated.build import build
 from machine.generated.layout import NotGenerated, limbs
 from machine.generated.native import Compiled
+from machine.generated.slots import EVERY_KIND
 from machine.generated.state import GeneratedState
 from machine.outcomes import Next, Trapped
 from machine.plain import Machine, Ran, StepResult
 from machine.state import Recorder, State
-
-EVERY_KIND = 31  # a bit for each of TRAP_KINDS
 
 
 def enabled() -> bool:
@@ -165,7 +164,7 @@ class JittedMachine(Machine):
         steps = int(self._run(record.address, max_steps))
         status = record[slots.STATUS]
         if status == slots.HALT:
-            state.halted = self._why_halted(record[slots.HALTED])
+            state.halted = self.why_halted(state)
         return steps, status
 
     def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, recorder: Recorder | None = None) -> None:
@@ -178,7 +177,7 @@ class JittedMachine(Machine):
             at += 8 * limbs(width)
         number = self._numbers[trap]
         if self._deliver(state.record.address, number, ilen) < 0:
-            state.halted = self._why_halted(state.record[slots.HALTED])
+            state.halted = self.why_halted(state)
         return None
 
     def delivered(self, state: GeneratedState) -> Counter[str]:
@@ -194,9 +193,12 @@ class JittedMachine(Machine):
         """The step that ended the last run with a trap."""
         outcome = self._trapped(state, status)
         address = state.record[slots.COUNTER_AT]
-        return StepResult(address, self.decode(state, address), outcome)
+        executed = self._executed(state) if state.record[slots.EXECUTED] >= 0 else None
+        return StepResult(address, self.decode(state, address), outcome, executed)
 
-    def _why_halted(self, number: int) -> str:
+    def why_halted(self, state: GeneratedState) -> str:
+        """What stopped the machine, in the words of the plain one."""
+        number = state.record[slots.HALTED]
         trap = self._traps[(number & 0xFFFFFFFF) - 1]
         if number >> 32:
             return f"{self._traps[(number >> 32) - 1].name} in the delivery of {trap.name}"

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from dataclasses import dataclass
 from functools import cached_property
 
 from isa_specs.core import Isa, Trap
 from machine.generated import slots
 from machine.generated.facts import Analysis
+from machine.generated.slots import EVERY_KIND
 from machine.generated.state import GeneratedState
-from machine.jitted import EVERY_KIND, JittedMachine
-from machine.monitors.processor import Counters, PlainProcessor, Stop, deliver, watched
+from machine.jitted import JittedMachine
+from machine.monitors.processor import NOTHING, Counters, PlainProcessor, Stop, Watch, deliver, watched
 from machine.outcomes import Trapped
 from machine.plain import StepResult
 from machine.state import Place, Recorder, State
 
 
+@dataclass(frozen=True, slots=True)
+class _Writers:
+    """Who may write what is watched: forms, by number, and deliveries, by number of their trap. ``exact``: those of them after which
+    it has to be known whether they did."""
+
+    forms: list[bool]
+    exact_forms: list[bool]
+    deliveries: frozenset[int]
+    exact_deliveries: frozenset[int]
+
+
 class JittedProcessor:
     """A processor that runs generated code on a :class:`GeneratedState`; on any other state it is the plain one.
 
-    Instructions and deliveries that may write a watched component are found beforehand and left to the plain machine, which
-    tells what it wrote; all others run unwatched."""
+    What may write a watched component is found beforehand. Where the write itself matters, the plain machine does it, which tells
+    what it wrote; where a condition matters, it is tried after each such instruction. All others run unwatched."""
 
     def __init__(self, isa: Isa, machine: JittedMachine | None = None):
         self.isa = isa
@@ -28,41 +40,53 @@ class JittedProcessor:
         self.counters = Counters()
         self._plain = PlainProcessor(isa, self.machine)
         self._plain.counters = self.counters
-        self._forms: dict[frozenset[str], tuple[list[bool], frozenset[int]]] = {}
+        self._known: dict[frozenset[str], tuple[list[bool], frozenset[int]]] = {}
 
     @cached_property
     def _analysis(self) -> Analysis:
         return Analysis(self.isa)
 
-    def _writers(self, watch: frozenset[str]) -> tuple[list[bool], frozenset[int]]:
-        """The forms, and the numbers of the traps whose delivery, may write what is watched."""
-        if watch not in self._forms:
+    def writers(self, names: frozenset[str]) -> tuple[list[bool], frozenset[int]]:
+        """The forms, and the numbers of the traps whose delivery, may write one of these components."""
+        if not names:
+            return [False] * len(self.isa.forms), frozenset()
+        if names not in self._known:
             facts = [self._analysis.body(form.body) for form in self.isa.forms]
-            writes = [bool(watch & found.writes) for found in facts]
+            writes = [bool(names & found.writes) for found in facts]
             if any(writes):  # an EXECUTE may carry out any of them
                 writes = [wrote or found.executes for wrote, found in zip(writes, facts, strict=True)]
             deliveries = frozenset(number for number, trap in enumerate(self.isa.traps.values())
-                                   if trap.delivery is not None and watch & self._analysis.function(trap.delivery).writes)
-            self._forms[watch] = (writes if watch else [False] * len(facts)), deliveries
-        return self._forms[watch]
+                                   if trap.delivery is not None and names & self._analysis.function(trap.delivery).writes)
+            self._known[names] = writes, deliveries
+        return self._known[names]
+
+    def _writers(self, watch: Watch) -> _Writers:
+        forms, deliveries = self.writers(watch.names)
+        return _Writers(forms, self.writers(watch.written)[0], deliveries, self.writers(watch.written)[1])
 
     def prepared(self, state: State) -> State:
         """See :class:`machine.monitors.processor.Processor`."""
         return self.machine.state(like=state)
 
-    def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Set[str] = frozenset()) -> Stop:
+    def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Watch = NOTHING) -> Stop:
         """See :class:`machine.monitors.processor.Processor`."""
         if not isinstance(state, GeneratedState):
             return self._plain.run(state, max_steps, bare=bare, watch=watch)
         record, machine, counters = state.record, self.machine, self.counters
-        forms, deliveries = self._writers(frozenset(watch)) if watch else ([False] * len(self.isa.forms), frozenset[int]())
-        record.set_stops([], forms)
-        leave = 0 if bare and not deliveries else EVERY_KIND
+        writers = self._writers(watch)
+        record.set_stops([], writers.forms)
+        record[slots.PASS] = 0
+        leave = 0 if bare and not writers.deliveries else EVERY_KIND
         done, last = 0, None
         while done < max_steps:
             if state.halted:
                 return Stop(done, "halted", last)
             steps, status = machine.go(state, max_steps - done, leave)
+            tried = status == slots.STOPPED and not writers.exact_forms[record[slots.FORM]]
+            if tried:
+                record[slots.PASS] = state.cells[self.isa.counter.name] + 1
+                more, status = machine.go(state, 1, leave)
+                steps += more
             done += steps
             if record[slots.DELIVERED]:
                 delivered = machine.delivered(state)
@@ -75,7 +99,9 @@ class JittedProcessor:
                 done, last = done + stop.steps, stop.last
                 if stop.why in ("trap", "watched"):
                     return Stop(done, stop.why, last, stop.written)
-            elif status < 0:
+                continue
+            written: frozenset[Place] = frozenset()
+            if status < 0:
                 counters.direct += steps - 1
                 last = machine.at_trap(state, status)
                 assert isinstance(last.outcome, Trapped)
@@ -83,20 +109,23 @@ class JittedProcessor:
                 if not bare:
                     return Stop(done, "trap", last)
                 counters.delivered += 1
-                written = self._delivered(state, last, status, deliveries, watch)
-                if written:
-                    return Stop(done, "watched", last, written)
+                written = self._delivered(state, last, status, writers, watch)
             else:
                 counters.direct += steps
+                if tried:
+                    written = watch.met(state)
+            if written:
+                return Stop(done, "watched", last, written)
         return Stop(done, "halted" if state.halted else "steps", last)
 
-    def _delivered(self, state: GeneratedState, last: StepResult, status: int, deliveries: frozenset[int],
-                   watch: Set[str]) -> frozenset[Place]:
-        outcome = last.outcome
+    def _delivered(self, state: GeneratedState, last: StepResult, status: int, writers: _Writers, watch: Watch) -> frozenset[Place]:
+        outcome, number = last.outcome, (-1 - status) // 2
         assert isinstance(outcome, Trapped)
-        recorder = Recorder() if (-1 - status) // 2 in deliveries else None
+        recorder = Recorder() if number in writers.exact_deliveries else None
         self.machine.deliver(outcome.trap, outcome.args, state, outcome.ilen, recorder)
-        return watched(recorder, watch)
+        if recorder is None:
+            return watch.met(state) if number in writers.deliveries else frozenset()
+        return watched(recorder, watch, state)
 
-    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Set[str] = frozenset()) -> frozenset[Place]:
+    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Watch = NOTHING) -> frozenset[Place]:
         return deliver(self.machine, trap, args, state, ilen, watch)

@@ -56,7 +56,6 @@ class Session:
 
         An interrupt out of a wait counts like an instruction: the handler may be another wait."""
         end = self.steps + self.wakes + max_steps
-        watch = self.board.watched()
         while True:
             self._arrive()
             if self.state.halted:
@@ -74,8 +73,8 @@ class Session:
                 self.time = wake
                 continue
             budget = min([end - self.steps - self.wakes, *(time - self.time for time in self._times())])
-            enabling = {name for interrupt, _, _ in self.pending for (name, _), _ in interrupt.when}
-            stop = self.processor.run(self.state, budget, bare=True, watch=watch | enabling)
+            watch = self.board.watched(interrupt for interrupt, _, _ in self.pending)
+            stop = self.processor.run(self.state, budget, bare=True, watch=watch)
             self.last = stop
             self.steps += stop.steps
             self.time += stop.steps

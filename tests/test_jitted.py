@@ -22,7 +22,7 @@ from machine.generated.emit import Unit
 from machine.interface import PlainMachine, make
 from machine.jitted import JittedMachine
 from machine.jitted_processor import JittedProcessor
-from machine.monitors.processor import PlainProcessor
+from machine.monitors.processor import PlainProcessor, Watch
 from machine.plain import StepResult
 from machine.state import State
 
@@ -301,7 +301,7 @@ def test_a_processor_tells_what_was_written() -> None:
         state.memory["storage"].load(8, bytes.fromhex("0000011400004000"))  # where traps go: behind the SVC
         state.arrays["gpr"] = [0, 0, 3] + [0] * 13
         states.append(state)
-    watch = frozenset({"port", "stopped"})
+    watch = Watch(frozenset({"port", "stopped"}))
     for bare in (True, True, False, True):
         one, two = (each.run(state, 50, bare=bare, watch=watch) for each, state in zip((processor, plain), states, strict=True))
         assert (one.steps, one.why, one.written) == (two.steps, two.why, two.written)

@@ -156,7 +156,7 @@ def tables_are_not_moved(patch: Patch) -> None:
 def traps_go_to_the_wrong_level(patch: Patch) -> None:
     right = processor.PlainProcessor.run
 
-    def wrong(self, state, max_steps, *, bare=False, watch=frozenset()):  # type: ignore[no-untyped-def]
+    def wrong(self, state, max_steps, *, bare=False, watch=processor.NOTHING):  # type: ignore[no-untyped-def]
         return right(self, state, max_steps, bare=True, watch=watch)
 
     patch.setattr(processor.PlainProcessor, "run", wrong)

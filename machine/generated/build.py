@@ -24,6 +24,7 @@ class Generated:
     rests_on: list[str]  # cells
     overturning: list[str]  # arrays and spaces
     contexts: list[int]  # where the decoder leaves them
+    monitors: list[str]  # those whose maps generated code evaluates
     cached: bool
 
 
@@ -43,7 +44,7 @@ def build(isa: Isa, *, fast: bool = True, use_cache: bool = True, folder: Path |
     facts = {
         "constants": unit.layout.constants, "size": unit.layout.size, "nodes": unit.decoding.nodes, "leaves": unit.decoding.leaves,
         "programs": unit.decoding.programs, "rests_on": unit.rests_on.cells, "overturning": sorted(unit.rests_on.others),
-        "contexts": [unit.decoding.offset(context) for context in isa.contexts],
+        "contexts": [unit.decoding.offset(context) for context in isa.contexts], "monitors": unit.monitors,
     }  # fmt: skip
     cache.store(name, facts, code, source, folder)
     return _made(isa, facts, code, cached=False)
@@ -53,4 +54,4 @@ def _made(isa: Isa, facts: dict[str, Any], code: bytes, *, cached: bool) -> Gene
     layout = Layout(isa)
     layout.extend(facts["constants"], facts["size"])
     return Generated(layout, code, facts["nodes"], facts["leaves"], facts["programs"], facts["rests_on"], facts["overturning"],
-                     facts["contexts"], cached)
+                     facts["contexts"], facts["monitors"], cached)

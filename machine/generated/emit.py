@@ -17,7 +17,7 @@ from isa_specs import core
 from isa_specs.core import Form, Function, Isa, Space, Stmt
 from isa_specs.diagnostics import NOWHERE
 from isa_specs.walk import statements, translations, within
-from machine.generated import loop, slots
+from machine.generated import loop, monitor_slots, monitoring, slots
 from machine.generated.bodies import Body
 from machine.generated.decoding import Decoding
 from machine.generated.facts import Analysis
@@ -67,6 +67,7 @@ class Unit:
         engine, last = runtime_text(DECODER, "# ---- decoding"), "@outline\ndef decode("
         self.add(engine.replace(last, f"{self.decoding.write_prefixes()}\n\n{last}"))
         loop.write(self)
+        self.monitors = monitoring.write(self)
         self.add(runtime_text(CASES, "# ---- batches"))
         self.add('@exported\ndef cases(s, rows, count, stride, base, patches, stores, limit):\n    for i in range(0, count):\n'
                  "        case(s, rows + i * stride, base, patches, stores, limit)\n    return count\n")
@@ -238,7 +239,7 @@ class Unit:
     @cached_property
     def source(self) -> str:
         """The module's text."""
-        constants = {**{name: getattr(slots, name) for name in ("UNKNOWN",)}, **self.layout.constants}
+        constants = {**{name: getattr(slots, name) for name in ("UNKNOWN", "LIMIT")}, **monitor_slots.NAMES, **self.layout.constants}
         lines = [f'# The machine of "{comment(self.isa.name)}", generated from its description.', "",
                  "from machine.generated.primitives import *  # what the names in capitals mean", ""]
         lines += [f"{name} = {value}" for name, value in constants.items()]

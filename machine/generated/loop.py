@@ -43,6 +43,7 @@ def _counter(unit: Unit) -> str:
 def _remembering(unit: Unit, code: Code) -> None:
     words = [(unit.layout.cells[name].name, 8 * limb) for name in unit.rests_on.cells
              for limb in range(unit.layout.cells[name].limbs)]
+    words.append(("VIEW", 0))
     size = 8 * (len(words) + 1)
     unit.layout.constants["contexts_room"] = unit.layout.take(slots.WAYS * (len(words) + 1))
     code("@cold\ndef drop_writes(s):")
@@ -63,7 +64,9 @@ def _remembering(unit: Unit, code: Code) -> None:
         code(f"    for i in range(0, {3 * slots.ENTRIES}):")
         code(f"        ST(s + {table} + i * {slots.ENTRY_BYTES}, -1)")
     code(f"    for i in range(0, {slots.DECODED_ENTRIES + 1}):")
-    code(f"        ST(LD(s + DECODED) + i * {slots.DECODED_BYTES}, -1)")
+    code(f"        ST(LD(s + OWN_TABLE) + i * {slots.DECODED_BYTES}, -1)")
+    code("        if LD(s + OTHER_TABLE) != 0:")
+    code(f"            ST(LD(s + OTHER_TABLE) + i * {slots.DECODED_BYTES}, -1)")
     code("    ST(s + LAST_CONTEXT, 0)")
     code("    flush(s)")
     code("    return 0\n\n")
@@ -251,6 +254,7 @@ def _ended(unit: Unit) -> None:
     counter = _counter(unit)
     code("ST(s + COUNTER_AT, pc)")
     code("ST(s + ILEN, ilen)")
+    code("ST(s + EXECUTED, -1)")
     code(f"if status == {unit.execute_status}:")
     code("    status = executed(s, pc, ilen)")
     code("    if status >= 0:")
@@ -286,6 +290,7 @@ def _ended(unit: Unit) -> None:
             code(f"    kind = {core.TRAP_KINDS.index(trap.kind)}")
     code("if -1 - status & 1 == 1:")
     code(f"    kind = {core.TRAP_KINDS.index('memory')}")
+    code("ST(s + KIND, kind)")
     code("if LD(s + LEAVE) >> kind & 1 == 1:")
     code("    return -1")
     unit.layout.constants["DELIVERIES"] = unit.layout.take(max(len(traps), 1))
@@ -374,6 +379,7 @@ def _run(unit: Unit) -> None:
     _arms(unit, code, True)
     code("n += 1")
     code("if r < 0:")
+    code("    ST(s + FORM, k)")
     code("    r = ended(s, pc, ilen, r)")
     code("    if r < 0:")
     code("        return n - int(r == -2)")

@@ -14,6 +14,7 @@ from machine.generated.layout import PADDING, PAGE, Buffer, Layout, words_of
 from machine.state import Memory
 
 JOURNAL_BYTES = slots.UNDO_BYTES << 22  # an instruction takes at most 2**20 operations, of at most 4 pieces in bundled descriptions
+DECODED_TABLE = slots.DECODED_BYTES * (slots.DECODED_ENTRIES + 1)
 FILL_LIMIT = 1 << 26
 _WORD = (1 << 64) - 1
 
@@ -45,23 +46,31 @@ class Record:
         self.words = memoryview(self.room).cast("Q")
         self.signed = memoryview(self.room).cast("q")
         self._kept: list[mmap.mmap] = []
-        self._point(slots.JOURNAL, JOURNAL_BYTES)
+        self.point_slot(slots.JOURNAL, JOURNAL_BYTES)
         self.words[slots.KEPT // 8] = self.words[slots.JOURNAL // 8]
-        self._point(slots.DECODED, slots.DECODED_BYTES * (slots.DECODED_ENTRIES + 1))
+        self.point_slot(slots.OWN_TABLE, DECODED_TABLE)
+        self[slots.DECODED] = self[slots.OWN_TABLE]
         for slot, table in ((slots.NODES, tables.nodes), (slots.LEAVES, tables.leaves), (slots.PROGRAMS, tables.programs)):
-            self._point(slot, 8 * len(table) + 8)[: 8 * len(table)] = words_of(table)
-        self.stop_forms = memoryview(self._point(slots.STOP_FORMS, len(isa.forms) + 1))[: len(isa.forms) + 1]
+            self.point_slot(slot, 8 * len(table) + 8)[: 8 * len(table)] = words_of(table)
+        self.stop_forms = memoryview(self.point_slot(slots.STOP_FORMS, len(isa.forms) + 1))[: len(isa.forms) + 1]
+        self.stop_forms_address = self[slots.STOP_FORMS]
         self._stops: tuple[list[int], bytes] = [], bytes(len(isa.forms) + 1)
         self.spaces = {name: Cells(self, buffer) for name, buffer in layout.spaces.items()}
 
-    def _point(self, slot: int, size: int) -> mmap.mmap:
+    def point_slot(self, slot: int, size: int) -> mmap.mmap:
+        """Have a word of the record point to fresh zero bytes."""
         room, address = reserve(size)
         self._kept.append(room)
         self.words[slot // 8] = address
         return room
 
     def point(self, buffer: Buffer, what: str, size: int) -> mmap.mmap:
-        return self._point(self.layout.constants[self.layout.pointer(buffer, what)], size)
+        return self.point_slot(self.layout.constants[self.layout.pointer(buffer, what)], size)
+
+    def pointers(self, space: str) -> list[int]:
+        """The words that point to what belongs to a space."""
+        buffer = self.layout.spaces[space]
+        return [self.layout.constants[self.layout.pointer(buffer, what)] for what in ("base", "flags", "cover")]
 
     def __getitem__(self, slot: int) -> int:
         return self.signed[slot // 8]
@@ -82,7 +91,7 @@ class Record:
 
     def reserve_log(self, size: int) -> None:
         """Room for a log of stores, with which a whole run can be undone."""
-        room = self._point(slots.LOG, size + slots.LOG_BYTES)
+        room = self.point_slot(slots.LOG, size + slots.LOG_BYTES)
         room[: slots.LOG_BYTES] = b"\xff" * slots.LOG_BYTES  # before the first entry there is one of no word
         self[slots.LOG] += slots.LOG_BYTES
         self[slots.LOG_END] = self[slots.LOG]
@@ -102,7 +111,7 @@ class Record:
         self._stops = addresses, wanted
         self.stop_forms[:] = wanted
         if addresses:
-            room = self._point(slots.STOPS, 8 * len(addresses))
+            room = self.point_slot(slots.STOPS, 8 * len(addresses))
             memoryview(room).cast("Q")[: len(addresses)] = memoryview(b"".join(a.to_bytes(8, "little") for a in addresses)).cast("Q")
         self[slots.STOP_COUNT] = len(addresses)
         self.forget()  # entries do not know of stops

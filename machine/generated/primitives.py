@@ -120,7 +120,28 @@ def run(s: int, limit: int) -> int:
     raise NotImplementedError
 
 
+def deliver(s: int, k: int, ilen: int) -> int:
+    """Generated: the delivery of trap k."""
+    raise NotImplementedError
+
+
+def undoes(status: int) -> int:
+    """Generated: whether a trap takes back effects."""
+    raise NotImplementedError
+
+
+def directly(s: int, mode: int) -> int:
+    """Generated: whether a guest in this state runs on the machine below its monitor, of this M_MODE."""
+    raise NotImplementedError
+
+
+def mapped(s: int, r: int, profile: int) -> int:
+    """Generated: the values a profile's maps give for this state, put into the image ``r``."""
+    raise NotImplementedError
+
+
 # Generated, too: constants of the description.
+EVERY_KIND = 0
 TOO_LONG, NO_FORM, LITTLE, COUNTER, COUNTER_MASK, STATE, STATE_WORDS, ARGUMENTS, ARGUMENT_WORDS = range(9)
 F_MOD, F_RM, F_WIDE, F_SCALE, F_INDEX, F_BASE, F_DISP, F_HAS_SIB = range(8)  # where fields of ModRM are kept
 

@@ -29,7 +29,7 @@ from __future__ import annotations
     LOGGING,  # whether stores are logged, for an undo of the whole run
     LOG,
     LOG_END,
-    DECODED,  # the table of decoded instructions
+    DECODED,  # the table of decoded instructions in use
     STOPS,  # addresses to stop at, and how many
     STOP_COUNT,
     STOP_FORMS,  # a byte for each form
@@ -38,10 +38,15 @@ from __future__ import annotations
     NODES,  # the decoder's tree: 256 words for each node
     LEAVES,  # where the programs of the forms at a leaf begin, -1 behind the last
     PROGRAMS,  # how each form is read: four words for each operation
+    KIND,  # of the trap that ended the last instruction, a number of TRAP_KINDS
+    VIEW,  # whose state the record holds: 0 the real machine's, else that of the guest of so many monitors
+    OWN_TABLE,  # decoded instructions of the real machine
+    OTHER_TABLE,  # and those of guests that a monitor carries out; 0 without
     BYTES,  # those fetched, a word each
-) = range(0, 36 * 8, 8)
+) = range(0, 40 * 8, 8)
 VALUE = BYTES + 16 * 8  # of an EXECUTE, least significant word first
 WORDS = VALUE + 8 * 8  # the packed fields of the decoded instruction
+EVERY_KIND = 31  # a bit for each of TRAP_KINDS
 CONTROL_END = WORDS + 4 * 8
 
 CONTROL = {name: value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, int) and name != "CONTROL_END"}

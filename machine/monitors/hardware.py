@@ -6,7 +6,7 @@ does the rest. Components that are data need no line in a profile; where the har
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from isa_specs.core import Cell
@@ -16,7 +16,7 @@ from isa_specs.program import assemble_program
 from machine.board import Assisted
 from machine.errors import MachineError
 from machine.monitors.monitor import Monitor
-from machine.monitors.processor import Processor, Stop
+from machine.monitors.processor import Processor, Stop, Watch
 from machine.monitors.windows import Storage, WithOwn
 from machine.outcomes import Trapped
 from machine.state import Place, State
@@ -163,7 +163,7 @@ class HardwareMonitor(Monitor):
         if not self.in_guest():
             raise MachineError("the hardware refuses to enter the guest: its state or the monitor's controls are not what it wants")
 
-    def enter(self, virtual: State) -> None:
+    def launch(self, virtual: State) -> None:
         """Enter the guest: afterwards the real machine is in the guest's mode."""
         if not self.entry:
             self.begin(virtual)
@@ -199,10 +199,10 @@ class HardwareMonitor(Monitor):
 
     # ---- the dispatcher -------------------------------------------------------------------------------
 
-    def direct(self, virtual: State, budget: int, bare: bool, watch: Set[str]) -> Stop:
+    def direct(self, virtual: State, budget: int, bare: bool, watch: Watch) -> Stop:
         """Enter the guest and let it run until it exits; what it may do by itself, the hardware delivers."""
-        self.enter(virtual)
-        below = self.map.owned_by_guest(frozenset(watch))
+        self.launch(virtual)
+        below = watch.among(self.map.shared)
         done = 0
         while done < budget:
             stop = self.below.run(self.real, budget - done, watch=below)
@@ -238,7 +238,7 @@ class HardwareMonitor(Monitor):
         self._leave(virtual)
         return Stop(done, stop.why, stop.last, stop.written)
 
-    def _exited(self, virtual: State, stop: Stop, trapped: Trapped, done: int, bare: bool, watch: Set[str]) -> Stop:
+    def _exited(self, virtual: State, stop: Stop, trapped: Trapped, done: int, bare: bool, watch: Watch) -> Stop:
         """The guest has left for its monitor: carry out the instruction it could not."""
         reason = f"{trapped.trap.name} {trapped.args[0]}" if trapped.args else trapped.trap.name
         self.counters.exits[reason] += 1

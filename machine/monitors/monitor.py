@@ -7,12 +7,12 @@ delivery. A monitor is itself a :class:`Processor`, so monitors stand on monitor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 
 from isa_specs.core import Isa, Trap
 from isa_specs.core import Monitor as Profile
 from machine.errors import MachineError
-from machine.monitors.processor import Counters, Processor, Stop, deliver, watched
+from machine.monitors.processor import NOTHING, Counters, Processor, Stop, Watch, deliver, watched
 from machine.monitors.vmmap import VirtualMachineMap, effects
 from machine.outcomes import Trapped
 from machine.plain import Machine, StepResult
@@ -27,7 +27,7 @@ class Monitor:
     def __init__(self, below: Processor, profile: Profile, *, hybrid: bool = False, host: Mapping[str, int] | None = None,
                  controls: Mapping[str, int] | None = None):
         self.below, self.profile, self.hybrid = below, profile, hybrid
-        self.counters = Counters()
+        self._counters = Counters()
         self.interpreter = Machine(below.isa)
         self.map = VirtualMachineMap(self.interpreter, profile, host or {}, controls or {})
         self._has_effects = effects(below.isa)
@@ -38,13 +38,25 @@ class Monitor:
     def isa(self) -> Isa:
         return self.below.isa
 
+    @property
+    def counters(self) -> Counters:
+        return self._counters
+
     def prepared(self, state: State) -> State:
         return self.map.prepared(state, self.below)
 
-    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Set[str] = frozenset()) -> frozenset[Place]:
+    def enter(self, virtual: State) -> State:
+        """The state of the machine below while the guest runs there."""
+        return self.map.enter(virtual)
+
+    def leave(self, virtual: State) -> list[str]:
+        """Take the guest's components back; returns the monitor's own that the guest has changed, which must be none."""
+        return self.map.leave(virtual)
+
+    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Watch = NOTHING) -> frozenset[Place]:
         return deliver(self.interpreter, trap, args, state, ilen, watch)
 
-    def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Set[str] = frozenset()) -> Stop:
+    def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Watch = NOTHING) -> Stop:
         """Run the guest whose virtual state is ``state``."""
         done, last = 0, None
         while done < max_steps:
@@ -65,12 +77,12 @@ class Monitor:
 
     # ---- the dispatcher ------------------------------------------------------------------------
 
-    def direct(self, virtual: State, budget: int, bare: bool, watch: Set[str]) -> Stop:
+    def direct(self, virtual: State, budget: int, bare: bool, watch: Watch) -> Stop:
         """Run on the machine below until something has to be done here."""
-        real = self.map.enter(virtual)
+        real = self.enter(virtual)
         self.counters.entries += 1
-        stop = self.below.run(real, budget, watch=self.map.owned_by_guest(frozenset(watch)))
-        for name in self.map.leave(virtual):
+        stop = self.below.run(real, budget, watch=watch.among(self.map.shared))
+        for name in self.leave(virtual):
             self.counters.disturbed[name] += 1
         self.counters.direct += stop.steps
         if stop.why != "trap":
@@ -82,7 +94,7 @@ class Monitor:
         self.counters.traps[trapped.trap.name] += 1
         return self.dispatch(virtual, stop, trapped, bare, watch)
 
-    def dispatch(self, virtual: State, stop: Stop, trapped: Trapped, bare: bool, watch: Set[str]) -> Stop:
+    def dispatch(self, virtual: State, stop: Stop, trapped: Trapped, bare: bool, watch: Watch) -> Stop:
         """Emulate the instruction that trapped, or hand its trap to the guest."""
         last = stop.last
         assert last is not None
@@ -103,22 +115,22 @@ class Monitor:
 
     # ---- the interpreters ------------------------------------------------------------------------
 
-    def step(self, virtual: State, bare: bool, watch: Set[str], *, trapped: bool = True) -> Stop:
+    def step(self, virtual: State, bare: bool, watch: Watch, *, trapped: bool = True) -> Stop:
         """One instruction on the virtual state; ``trapped`` when it is one the machine below would not do."""
-        recorder = Recorder() if watch else None
+        recorder = Recorder() if watch.names else None
         last = self.interpreter.step(virtual, recorder=recorder)
         outcome = last.outcome
         if not isinstance(outcome, Trapped):
             self.counters.emulated += trapped
             self.counters.interpreted += not trapped
-            return self.stopped(1, last, watched(recorder, watch))
+            return self.stopped(1, last, watched(recorder, watch, virtual))
         self.counters.reflected += 1
         if not bare:
-            return Stop(1, "trap", last, watched(recorder, watch))
+            return Stop(1, "trap", last, watched(recorder, watch, virtual))
         self.interpreter.deliver(outcome.trap, outcome.args, virtual, outcome.ilen, recorder)
-        return self.stopped(1, last, watched(recorder, watch))
+        return self.stopped(1, last, watched(recorder, watch, virtual))
 
-    def interpret(self, virtual: State, budget: int, bare: bool, watch: Set[str]) -> Stop:
+    def interpret(self, virtual: State, budget: int, bare: bool, watch: Watch) -> Stop:
         """Carry out instructions here until the guest can run on the machine below."""
         done, last = 0, None
         while done < budget and not virtual.halted:

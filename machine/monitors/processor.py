@@ -6,7 +6,7 @@ The plain machine is one, a monitor on it is one, so is a monitor on that.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -48,12 +48,42 @@ class Counters:
 class Stop:
     """Why a run stopped after ``steps`` instructions, one that trapped included.
 
-    ``written`` holds the watched places the last instruction wrote, its trap's delivery included."""
+    ``written`` holds the watched places the last instruction wrote, its trap's delivery included; of conditions those that hold."""
 
     steps: int
     why: Literal["steps", "trap", "watched", "halted"]
     last: StepResult | None = None
     written: frozenset[Place] = frozenset()
+
+
+Condition = tuple[tuple[Place, int], ...]
+"""Holds while each place has its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What ends a run early: a write to a component in ``written``, or a condition that comes to hold."""
+
+    written: frozenset[str] = frozenset()
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The components a write to which may end the run."""
+        return self.written | {name for condition in self.conditions for (name, _), _ in condition}
+
+    def among(self, names: Collection[str]) -> Watch:
+        """What is left of it for who sees only these components."""
+        parts = (tuple((place, value) for place, value in condition if place[0] in names) for condition in self.conditions)
+        return Watch(self.written.intersection(names), tuple(part for part in parts if part))
+
+    def met(self, state: State) -> frozenset[Place]:
+        """The places of the conditions that hold."""
+        found = (condition for condition in self.conditions if all(state.get(place) == value for place, value in condition))
+        return frozenset(place for condition in found for place, _ in condition)
+
+
+NOTHING = Watch()
 
 
 class Processor(Protocol):
@@ -69,13 +99,13 @@ class Processor(Protocol):
         """A state with the values of ``state`` that this processor likes to run on; it takes over what ``state`` holds."""
         ...
 
-    def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Set[str] = frozenset()) -> Stop:
-        """Run until a trap, until an instruction has written a component named in ``watch``, or for ``max_steps``.
+    def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Watch = NOTHING) -> Stop:
+        """Run until a trap, until an instruction has done what ``watch`` waits for, or for ``max_steps``.
 
         ``bare``: traps are delivered and the run goes on."""
         ...
 
-    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Set[str] = frozenset()) -> frozenset[Place]:
+    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Watch = NOTHING) -> frozenset[Place]:
         """What the bare machine does on a trap; the watched places it wrote."""
         ...
 
@@ -91,12 +121,12 @@ class PlainProcessor:
     def prepared(self, state: State) -> State:
         return state
 
-    def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Set[str] = frozenset()) -> Stop:
+    def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Watch = NOTHING) -> Stop:
         last, counters = None, self.counters
         for count in range(1, max_steps + 1):
             if state.halted:
                 return Stop(count - 1, "halted", last)
-            recorder = Recorder() if watch else None
+            recorder = Recorder() if watch.names else None
             last = self.machine.step(state, recorder=recorder)
             trapped = last.outcome if isinstance(last.outcome, Trapped) else None
             if trapped is None:
@@ -106,26 +136,26 @@ class PlainProcessor:
                 if bare:
                     counters.delivered += 1
                     self.machine.deliver(trapped.trap, trapped.args, state, trapped.ilen, recorder)
-            written = watched(recorder, watch)
+            written = watched(recorder, watch, state)
             if trapped is not None and not bare:
                 return Stop(count, "trap", last, written)
             if written:
                 return Stop(count, "watched", last, written)
         return Stop(max_steps, "halted" if state.halted else "steps", last)
 
-    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Set[str] = frozenset()) -> frozenset[Place]:
+    def deliver(self, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Watch = NOTHING) -> frozenset[Place]:
         return deliver(self.machine, trap, args, state, ilen, watch)
 
 
-def deliver(machine: Machine, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Set[str]) -> frozenset[Place]:
+def deliver(machine: Machine, trap: Trap, args: tuple[int, ...], state: State, ilen: int, watch: Watch) -> frozenset[Place]:
     """Deliver a trap on the plain machine; the watched places that wrote."""
-    recorder = Recorder() if watch else None
+    recorder = Recorder() if watch.names else None
     machine.deliver(trap, args, state, ilen, recorder)
-    return watched(recorder, watch)
+    return watched(recorder, watch, state)
 
 
-def watched(recorder: Recorder | None, watch: Set[str]) -> frozenset[Place]:
-    """The places among what was written whose component is watched."""
+def watched(recorder: Recorder | None, watch: Watch, state: State) -> frozenset[Place]:
+    """The places among what was written that are waited for."""
     if recorder is None:
         return frozenset()
-    return frozenset(place for place in recorder.written if place[0] in watch)
+    return frozenset(place for place in recorder.written if place[0] in watch.written) | (recorder.written & watch.met(state))

@@ -34,15 +34,13 @@ class VirtualMachineMap:
                      if keep.value is not None and not isinstance(keep.value, Const)]
         self.real = State(self.isa)
         self.owned = [name for name in self.isa.cells if self.owner(name) == "host"]
+        self.shared = frozenset(component.name for component in self.isa.components() if self.owner(component.name) == "guest")
         self.known: dict[str, int] = {}  # what the real state holds, as far as it has been put there or looked at
 
     def owner(self, name: str) -> str:
         """Who owns a component, as docs/definitions.md has it: ``guest`` or ``host``."""
         keep = self.profile.keeps.get(name)
         return "guest" if keep is None or keep.how == "guest" else "host"
-
-    def owned_by_guest(self, names: frozenset[str]) -> frozenset[str]:
-        return frozenset(name for name in names if self.owner(name) == "guest")
 
     def _given(self, host: Mapping[str, int], controls: Mapping[str, int]) -> dict[str, int]:
         """The components whose real value does not depend on the guest."""
@@ -67,7 +65,7 @@ class VirtualMachineMap:
 
     def prepared(self, virtual: State, below: Processor) -> State:
         """The virtual state, sharing all that is the guest's with the real state that ``below`` likes to run on."""
-        if self._moved():
+        if self.moved():
             return virtual  # behind a window only the plain machine looks
         self.real, self.known = below.prepared(self.enter(virtual)), {}
         for name in virtual.arrays:
@@ -78,7 +76,7 @@ class VirtualMachineMap:
                 virtual.memory[name] = self.real.memory[name]
         return virtual
 
-    def _moved(self) -> list[tuple[Space, int]]:
+    def moved(self) -> list[tuple[Space, int]]:
         return [(space, start) for space, start in self.tables() if space.base is not None and space.base.name in self.given]
 
     # ---- entering and leaving ----------------------------------------------------------------
@@ -108,7 +106,7 @@ class VirtualMachineMap:
             self.real.cells[name] = self.known[name] = value
 
     def _seen(self, window: Storage, virtual: State) -> Storage:
-        moved = [(start, TABLE_ROOM, self._inside(space, virtual)) for space, start in self._moved()]
+        moved = [(start, TABLE_ROOM, self._inside(space, virtual)) for space, start in self.moved()]
         return Beyond(window.cells, moved) if moved else window
 
     def _inside(self, space: Space, virtual: State) -> Callable[[int], int | None]:

@@ -1,0 +1,170 @@
+"""A monitor's block: what generated code knows of it, laid out beside the record of its guest. See :mod:`monitor_slots`."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Sequence
+
+from machine.generated import monitor_slots as at
+from machine.generated import slots
+from machine.generated.layout import Layout, Room
+from machine.generated.memory import DECODED_TABLE, Cells, Record, reserve
+
+CONDITION_WORDS = 512
+Pointers = dict[int, int]
+"""Words of the record that are exchanged as guests are entered and left: offset -> value."""
+
+
+class Block:
+    """The block of one monitor, in ``record``. ``above`` is that of the monitor its guest is, ``virtual`` the pointers of its guest's
+    machine; ``given``, ``host`` and ``apart`` name components, ``spaces`` those spaces both machines have of their own."""
+
+    def __init__(self, record: Record, *, level: int, profile: int, mode: int, kinds: int, effects: Sequence[bool], above: Block | None,
+                 virtual: Pointers, given: Iterable[str], host: Iterable[str], apart: Iterable[str], spaces: Iterable[str]):
+        self.record, self.layout = record, record.layout
+        start, words = self.layout.constants["STATE"], self.layout.constants["STATE_WORDS"]
+        forms, traps = len(effects), len(record.isa.traps)
+        cells = len(record.isa.cells) + len(record.isa.arrays)
+        pointers = 24 * (3 + 3 * len(record.spaces))
+        sizes = [at.M_SIZE, *[8 * words] * 3, 16 * 3 * cells, pointers, forms + 8, forms + 8, 8 * CONDITION_WORDS, 8 * traps, 8]
+        self._room, self.address = reserve(sum(size + 63 & ~63 for size in sizes))
+        self.words = memoryview(self._room).cast("q")
+        self._free = 0
+        self._take(at.M_SIZE)
+        images = [self._take(8 * words) - start for _ in range(3)]
+        self.virtual_image, self.real_image, self.disturbed_image = images
+        self._runs = self._take(16 * 3 * cells)
+        self._set(at.M_VIRTUAL, self.address + images[0])
+        self._set(at.M_REAL, self.address + images[1])
+        self._set(at.M_DISTURBED, self.address + images[2])
+        rooms = self.layout.cells | self.layout.arrays
+        for slot, names in ((at.M_GIVEN, given), (at.M_HOST, host), (at.M_APART, apart)):
+            self._list(slot, [rooms[name] for name in names])
+        self._set(at.M_MODE, mode)
+        self._set(at.M_KINDS, kinds)
+        self._set(at.M_PROFILE, profile)
+        self._pointers = self._take(pointers)
+        effects_at, self.stops_at = self._take(forms + 8), self._take(forms + 8)
+        self._room[effects_at : effects_at + forms] = bytes(effects)
+        self._set(at.M_EFFECTS, self.address + effects_at)
+        self._conditions = self._take(8 * CONDITION_WORDS)
+        self._set(at.M_CONDITIONS, self.address + self._conditions)
+        self._traps = self._take(8 * traps)
+        self._set(at.M_TRAPS, self.address + self._traps)
+        self._stops_below = 0  # where the pointer to the stops of the machine below is
+        self._set(at.M_ABOVE, above.address if above is not None else 0)
+        if above is not None:
+            above._set(at.M_BELOW, self.address)
+            above.words[above._stops_below] = self.address + self.stops_at
+        self.outcome = self.address + self._take(8)
+        self.virtual_spaces = {name: record.spaces[name] for name in spaces}
+        self.real_spaces: dict[str, Cells] = {}
+        self.real = self._point(level, virtual, list(spaces))
+
+    # ---- laying out --------------------------------------------------------------------------------
+
+    def _take(self, size: int) -> int:
+        start = self._free
+        self._free += size + 63 & ~63
+        return start
+
+    def _set(self, slot: int, value: int) -> None:
+        self.words[slot // 8] = value
+
+    def _list(self, slot: int, rooms: list[Room]) -> None:
+        """Runs of adjacent words."""
+        runs: list[list[int]] = []
+        for room in sorted(rooms, key=lambda room: room.offset):
+            count = room.limbs * room.length
+            if runs and runs[-1][0] + 8 * runs[-1][1] == room.offset:
+                runs[-1][1] += count
+            else:
+                runs.append([room.offset, count])
+        self._set(slot, self.address + self._runs)
+        self._set(slot + 8, len(runs))
+        for run in runs:
+            self.words[self._runs // 8], self.words[self._runs // 8 + 1] = run
+            self._runs += 16
+
+    def _point(self, level: int, virtual: Pointers, spaces: list[str]) -> Pointers:
+        """Have the pointers exchanged; returns those of the real machine."""
+        record = self.record
+        if not record[slots.OTHER_TABLE]:
+            record.point_slot(slots.OTHER_TABLE, DECODED_TABLE)
+            first = record[slots.OTHER_TABLE]
+            for i in range(slots.DECODED_ENTRIES + 1):
+                ctypes.c_int64.from_address(first + i * slots.DECODED_BYTES).value = -1
+        real = dict(virtual)
+        virtual |= {slots.VIEW: level, slots.DECODED: record[slots.OTHER_TABLE], slots.STOP_FORMS: self.address + self.stops_at}
+        # Above the lowest monitor, the stops are those of the next one's guest: ``record.stop_forms`` until that is laid out.
+        real |= {slots.VIEW: level - 1, slots.STOP_FORMS: record.stop_forms_address,
+                 slots.DECODED: record[slots.OWN_TABLE if level == 1 else slots.OTHER_TABLE]}
+        for name in spaces:
+            held = {slot: record[slot] for slot in record.pointers(name)}
+            cells = self.real_spaces[name] = Cells(record, self.layout.spaces[name])
+            cells.overturns = self.virtual_spaces[name].overturns
+            for slot, value in held.items():
+                virtual.setdefault(slot, value)
+                real[slot], record[slot] = record[slot], value
+        changed = [slot for slot in virtual if virtual[slot] != real.get(slot)]
+        self._set(at.M_POINTERS, self.address + self._pointers)
+        self._set(at.M_POINTER_COUNT, len(changed))
+        for i, slot in enumerate(changed):
+            first = self._pointers // 8 + 3 * i
+            self.words[first : first + 3] = memoryview(b"".join(
+                value.to_bytes(8, "little", signed=True) for value in (slot, real[slot], virtual[slot]))).cast("q")
+            if slot == slots.STOP_FORMS:
+                self._stops_below = first + 1
+        return real
+
+    # ---- in use ----------------------------------------------------------------------------------------
+
+    def give(self, name: str, value: int) -> None:
+        """What the real machine has in a component, whatever the guest's is."""
+        room = self.layout.cells[name]
+        for limb in range(room.limbs):
+            word = value >> 64 * limb & (1 << 64) - 1
+            self.words[(self.real_image + room.offset) // 8 + limb] = word - (word >> 63 << 64)
+
+    def wait_for(self, forms: Sequence[bool], conditions: Iterable[Sequence[tuple[int, int]]]) -> None:
+        """Stop before these forms of the guest's, and when a condition comes to hold: words of the record, with their values."""
+        wanted = bytes(forms) + b"\0"
+        if self._room[self.stops_at : self.stops_at + len(wanted)] != wanted:
+            self._room[self.stops_at : self.stops_at + len(wanted)] = wanted
+            self.record.forget()  # entries do not know of stops
+        words: list[int] = []
+        for condition in conditions:
+            words += [len(condition), *(word for pair in condition for word in pair)]
+        for i, word in enumerate(words):
+            self.words[self._conditions // 8 + i] = word - (word >> 63 << 64)
+        self._set(at.M_CONDITION_BYTES, 8 * len(words))
+
+    def taken(self, slot: int) -> int:
+        """A counter, which begins anew."""
+        value = self.words[slot // 8]
+        self.words[slot // 8] = 0
+        return value
+
+    def traps(self) -> list[int]:
+        """How often each trap was counted since this was last asked."""
+        return [self.taken(self._traps + 8 * i) for i in range(len(self.record.isa.traps))]
+
+    def disturbed(self, names: Iterable[str]) -> dict[str, int]:
+        """How often these cells were found changed since this was last asked."""
+        found = {name: max(self.taken(self.disturbed_image + room.offset + 8 * limb) for limb in range(room.limbs))
+                 for name in names for room in [self.layout.cells[name]]}
+        return {name: times for name, times in found.items() if times}
+
+    @property
+    def ended(self) -> int:
+        """Why the last turn did."""
+        return self.words[(self.outcome - self.address) // 8]
+
+
+def word_of(layout: Layout, name: str, index: int) -> int | None:
+    """Where the record has a cell or an element; None for what is not one word of it."""
+    room = layout.cells.get(name) or layout.arrays.get(name)
+    return room.offset + 8 * index if room is not None and room.limbs == 1 else None
+
+
+__all__ = ["Block", "Pointers", "word_of"]

@@ -1,0 +1,175 @@
+"""A monitor whose dispatcher, allocator and interpreters are generated code: the whole way from a trap back to the guest is.
+
+It leaves generated code for what the board has to be told of, halts, and what generated code does not do; that the monitor it is derived
+from does, on the same state. The state is a :class:`GeneratedState` that holds the guest's machine; while the guest runs, and only then,
+it holds the real one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from isa_specs import core
+from isa_specs.core import Monitor as Profile
+from machine.generated import monitor_slots as at
+from machine.generated import slots
+from machine.generated.block import Block, Pointers, word_of
+from machine.generated.monitoring import maps_of
+from machine.generated.state import GeneratedState
+from machine.jitted_processor import JittedProcessor
+from machine.monitors.monitor import Monitor
+from machine.monitors.processor import NOTHING, Condition, Counters, Processor, Stop, Watch
+from machine.state import State
+
+
+class NativeMonitor(Monitor):
+    """See :class:`machine.monitors.monitor.Monitor`. ``below`` is a jitted processor, or another monitor of this kind."""
+
+    def __init__(self, below: JittedProcessor | NativeMonitor, profile: Profile, *, hybrid: bool = False,
+                 host: Mapping[str, int] | None = None):
+        super().__init__(below, profile, hybrid=hybrid, host=host)
+        self.processor: JittedProcessor = below.processor if isinstance(below, NativeMonitor) else below
+        self.level: int = below.level + 1 if isinstance(below, NativeMonitor) else 1
+        self.block: Block | None = None
+        self._watch: Watch | None = None
+        code = self.processor.machine.code
+        self._enter, self._leave, self._turn = (code.function(name) for name in ("enter", "leave", "turn"))
+
+    @property
+    def counters(self) -> Counters:
+        """What the guest came to; generated code counts, too."""
+        block, counters = self.block, self._counters
+        if block is not None:
+            counters.direct += block.taken(at.M_DIRECT)
+            counters.emulated += block.taken(at.M_EMULATED)
+            counters.interpreted += block.taken(at.M_INTERPRETED)
+            counters.reflected += block.taken(at.M_REFLECTED)
+            counters.entries += block.taken(at.M_ENTRIES)
+            counters.traps += Counter({name: count for name, count in zip(self.isa.traps, block.traps(), strict=True) if count})
+            counters.disturbed += Counter(block.disturbed(self.map.owned))
+        return counters
+
+    # ---- laying out --------------------------------------------------------------------------------
+
+    def prepared(self, state: State) -> State:
+        """The guest's state on the machine of generated code, with a block for each monitor down to it."""
+        made = self.processor.prepared(state)
+        assert isinstance(made, GeneratedState)
+        above: Block | None = None
+        pointers: Pointers = {}
+        monitor: Processor = self
+        while isinstance(monitor, NativeMonitor):
+            above = monitor.block = monitor._laid_out(made, above, pointers)
+            monitor._watch = None
+            pointers, monitor = above.real, monitor.below
+        record = made.record
+        assert self.block is not None
+        record[slots.VIEW] = self.level
+        record[slots.DECODED] = record[slots.OTHER_TABLE]
+        record[slots.STOP_FORMS] = self.block.address + self.block.stops_at
+        record.forget()
+        return made
+
+    def _laid_out(self, state: GeneratedState, above: Block | None, virtual: Pointers) -> Block:
+        vm, isa = self.map, self.isa
+        maps = [name for name, _ in maps_of(self.profile)]
+        block = Block(
+            state.record, level=self.level, profile=self.processor.machine.generated.monitors.index(self.profile.name),
+            mode=at.IN_USER_MODE if self.hybrid else at.ALWAYS,
+            kinds=sum(1 << core.TRAP_KINDS.index(kind) for kind in self.profile.traps),
+            effects=[self._has_effects(form) for form in isa.forms], above=above, virtual=virtual, given=[*vm.given, *maps],
+            host=[name for name in vm.host if name not in maps], apart=[name for name in isa.arrays if vm.owner(name) == "host"],
+            spaces=[name for name in state.memory if vm.owner(name) == "host"],
+        )  # fmt: skip
+        for name, value in vm.given.items():
+            block.give(name, value)
+        return block
+
+    # ---- turns ----------------------------------------------------------------------------------------
+
+    def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Watch = NOTHING) -> Stop:
+        """See :class:`machine.monitors.processor.Processor`."""
+        block = self.block
+        if block is None or not isinstance(state, GeneratedState) or state.record is not block.record or not self._waits_for(watch):
+            return super().run(state, max_steps, bare=bare, watch=watch)
+        record, done = block.record, 0
+        while done < max_steps:
+            if state.halted:
+                break
+            done += self._turn(record.address, block.address, max_steps - done, int(bare), block.outcome)
+            match block.ended:
+                case at.WATCHED:
+                    return Stop(done, "watched", None, watch.met(state))
+                case at.TRAPPED:
+                    return Stop(done, "trap", self.processor.machine.at_trap(state, record[slots.STATUS]))
+                case at.HALTED:
+                    state.halted = self.processor.machine.why_halted(state)
+                case at.SLOW:
+                    stop = super().run(state, 1, bare=bare, watch=watch)
+                    done += stop.steps
+                    if stop.why in ("trap", "watched"):
+                        return Stop(done, stop.why, stop.last, stop.written)
+        return Stop(done, "halted" if state.halted else "steps")
+
+    def _waits_for(self, watch: Watch) -> bool:
+        """Have generated code stop for ``watch``; False where it cannot."""
+        if watch == self._watch:
+            return True
+        assert self.block is not None
+        forms, deliveries = self.processor.writers(watch.written)
+        conditions = [self._words(condition) for condition in watch.conditions]
+        if deliveries or None in conditions:
+            return False
+        below = watch.among(self.map.shared)
+        if isinstance(self.below, NativeMonitor):
+            if not self.below._waits_for(below):
+                return False
+        else:
+            self.block.record.set_stops([], self.processor.writers(below.names)[0])
+        self.block.wait_for(forms, [condition for condition in conditions if condition is not None])
+        self._watch = watch
+        return True
+
+    def _words(self, condition: Condition) -> list[tuple[int, int]] | None:
+        assert self.block is not None
+        words = [(word_of(self.block.layout, name, index), value) for (name, index), value in condition]
+        return None if any(word is None for word, _ in words) else [(word, value) for word, value in words if word is not None]
+
+    # ---- the slow way ------------------------------------------------------------------------------------
+
+    def enter(self, virtual: State) -> State:
+        block = self._at(virtual)
+        if block is None:
+            return super().enter(virtual)
+        self._enter(block.record.address, block.address)
+        block.record.spaces.update(block.real_spaces)
+        return virtual
+
+    def leave(self, virtual: State) -> list[str]:
+        block = self._at(virtual)
+        if block is None:
+            return super().leave(virtual)
+        before = block.disturbed(self.map.owned)
+        self._counters.disturbed += Counter(before)
+        self._leave(block.record.address, block.address)
+        block.record.spaces.update(block.virtual_spaces)
+        return list(block.disturbed(self.map.owned))
+
+    def _at(self, state: State) -> Block | None:
+        block = self.block
+        return block if block is not None and isinstance(state, GeneratedState) and state.record is block.record else None
+
+
+
+def monitor_on(below: Processor, profile: Profile, *, hybrid: bool = False, host: Mapping[str, int] | None = None) -> Monitor:
+    """The profile's monitor on ``below``: in generated code where that can be."""
+    if isinstance(below, JittedProcessor | NativeMonitor):
+        jitted = below.processor if isinstance(below, NativeMonitor) else below
+        made = NativeMonitor(below, profile, hybrid=hybrid, host=host) if profile.name in jitted.machine.generated.monitors else None
+        if made is not None and not made.map.moved():
+            return made
+    return Monitor(below, profile, hybrid=hybrid, host=host)
+
+
+__all__ = ["NativeMonitor", "monitor_on"]
