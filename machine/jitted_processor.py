@@ -12,8 +12,10 @@ from machine.generated.slots import EVERY_KIND
 from machine.generated.state import GeneratedState
 from machine.jitted import JittedMachine
 from machine.monitors.processor import NOTHING, Counters, PlainProcessor, Stop, Watch, deliver, watched
+from machine.monitors.windows import Storage
 from machine.outcomes import Trapped
 from machine.plain import StepResult
+from machine.rooms import GRAIN
 from machine.state import Place, Recorder, State
 
 
@@ -66,7 +68,14 @@ class JittedProcessor:
 
     def prepared(self, state: State) -> State:
         """See :class:`machine.monitors.processor.Processor`."""
-        return self.machine.state(like=state)
+        made = self.machine.state()
+        installed = {name: memory for name, memory in state.memory.items() if isinstance(memory, Storage) and memory.room is not None
+                     and not (memory.origin | len(memory)) % GRAIN}
+        made.assign(state, installed)
+        for name, memory in installed.items():
+            assert memory.room is not None
+            made.record.spaces[name].install(memory.room, memory.origin, len(memory))
+        return made
 
     def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Watch = NOTHING) -> Stop:
         """See :class:`machine.monitors.processor.Processor`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from machine.generated import monitor_slots as at
 from machine.generated import slots
@@ -17,10 +17,10 @@ Pointers = dict[int, int]
 
 class Block:
     """The block of one monitor, in ``record``. ``above`` is that of the monitor its guest is, ``virtual`` the pointers of its guest's
-    machine; ``given``, ``host`` and ``apart`` name components, ``spaces`` those spaces both machines have of their own."""
+    machine; ``given``, ``host`` and ``apart`` name components, ``spaces`` are what the real machine has of its own."""
 
     def __init__(self, record: Record, *, level: int, profile: int, mode: int, kinds: int, effects: Sequence[bool], above: Block | None,
-                 virtual: Pointers, given: Iterable[str], host: Iterable[str], apart: Iterable[str], spaces: Iterable[str]):
+                 virtual: Pointers, given: Iterable[str], host: Iterable[str], apart: Iterable[str], spaces: Mapping[str, Cells]):
         self.record, self.layout = record, record.layout
         start, words = self.layout.constants["STATE"], self.layout.constants["STATE_WORDS"]
         forms, traps = len(effects), len(record.isa.traps)
@@ -57,9 +57,9 @@ class Block:
             above._set(at.M_BELOW, self.address)
             above.words[above._stops_below] = self.address + self.stops_at
         self.outcome = self.address + self._take(8)
+        self.real_spaces = dict(spaces)
         self.virtual_spaces = {name: record.spaces[name] for name in spaces}
-        self.real_spaces: dict[str, Cells] = {}
-        self.real = self._point(level, virtual, list(spaces))
+        self.real = self._point(level, virtual)
 
     # ---- laying out --------------------------------------------------------------------------------
 
@@ -86,7 +86,7 @@ class Block:
             self.words[self._runs // 8], self.words[self._runs // 8 + 1] = run
             self._runs += 16
 
-    def _point(self, level: int, virtual: Pointers, spaces: list[str]) -> Pointers:
+    def _point(self, level: int, virtual: Pointers) -> Pointers:
         """Have the pointers exchanged; returns those of the real machine."""
         record = self.record
         if not record[slots.OTHER_TABLE]:
@@ -99,13 +99,10 @@ class Block:
         # Above the lowest monitor, the stops are those of the next one's guest: ``record.stop_forms`` until that is laid out.
         real |= {slots.VIEW: level - 1, slots.STOP_FORMS: record.stop_forms_address,
                  slots.DECODED: record[slots.OWN_TABLE if level == 1 else slots.OTHER_TABLE]}
-        for name in spaces:
-            held = {slot: record[slot] for slot in record.pointers(name)}
-            cells = self.real_spaces[name] = Cells(record, self.layout.spaces[name])
-            cells.overturns = self.virtual_spaces[name].overturns
-            for slot, value in held.items():
-                virtual.setdefault(slot, value)
-                real[slot], record[slot] = record[slot], value
+        for cells in self.real_spaces.values():
+            for slot, value in cells.pointers.items():
+                virtual.setdefault(slot, record[slot])
+                real[slot] = value
         changed = [slot for slot in virtual if virtual[slot] != real.get(slot)]
         self._set(at.M_POINTERS, self.address + self._pointers)
         self._set(at.M_POINTER_COUNT, len(changed))

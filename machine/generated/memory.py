@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import mmap
 from collections.abc import ItemsView, Iterator, MutableMapping
@@ -11,6 +12,7 @@ from isa_specs.core import Isa
 from machine.errors import MachineError
 from machine.generated import slots
 from machine.generated.layout import PADDING, PAGE, Buffer, Layout, words_of
+from machine.rooms import Room, hide
 from machine.state import Memory
 
 JOURNAL_BYTES = slots.UNDO_BYTES << 22  # an instruction takes at most 2**20 operations, of at most 4 pieces in bundled descriptions
@@ -66,6 +68,15 @@ class Record:
 
     def point(self, buffer: Buffer, what: str, size: int) -> mmap.mmap:
         return self.point_slot(self.layout.constants[self.layout.pointer(buffer, what)], size)
+
+    def another(self, space: str) -> Cells:
+        """Cells of the same kind, apart: the record does not point to them."""
+        held = {slot: self[slot] for slot in self.pointers(space)}
+        cells = Cells(self, self.layout.spaces[space])
+        cells.overturns = self.spaces[space].overturns
+        for slot, value in held.items():
+            self[slot] = value
+        return cells
 
     def pointers(self, space: str) -> list[int]:
         """The words that point to what belongs to a space."""
@@ -144,6 +155,8 @@ class Cells(MutableMapping[int, int]):
         self.flags = record.point(buffer, "flags", buffer.pages)
         if buffer.cell_bytes == 1:
             record.point(buffer, "cover", buffer.cover_bytes)
+        self.pointers = {slot: record[slot] for slot in record.pointers(buffer.name)}
+        self.installed = 0  # bytes; 0: all there can be, apart from what is shown elsewhere
         self._view = _cast(memoryview(self.room)[: buffer.size], buffer.cell_bytes)
         self._exact = buffer.cell_bytes == 1
         self.overturns = False  # set where remembered walks read the space cell by cell
@@ -152,8 +165,47 @@ class Cells(MutableMapping[int, int]):
         return self._view[address]
 
     def __setitem__(self, address: int, value: int) -> None:
-        self._view[address] = value
-        self.touched(address * self.buffer.cell_bytes, 1)
+        if self.flags[address * self.buffer.cell_bytes >> PAGE] & slots.ABSENT == 0:
+            self._view[address] = value
+            self.touched(address * self.buffer.cell_bytes, 1)
+
+    # ---- what is there -----------------------------------------------------------------------------
+
+    def install(self, room: Room, start: int, size: int) -> None:
+        """From address 0 on there are ``size`` bytes of ``room``, and nothing behind them."""
+        self.installed = size
+        room.show(self._address, start, size)
+        first = size >> PAGE
+        self.flags[first:] = bytes([slots.ABSENT]) * (len(self.flags) - first)
+        self.record.forget()
+
+    def another(self) -> Cells:
+        """Cells of their own in the same space, with the same maps, for the real machine: the record does not point to them."""
+        twin = copy.copy(self)
+        twin.room, address = reserve(self.buffer.size + PADDING)
+        twin.pointers = self.pointers | {self.record.pointers(self.buffer.name)[0]: address}
+        twin._view = _cast(memoryview(twin.room)[: self.buffer.size], self.buffer.cell_bytes)
+        return twin
+
+    def show(self, at: int, room: Room, start: int, size: int) -> None:
+        """Beyond what is installed, bytes of ``room`` for the real machine only."""
+        room.show(self._address + at, start, size)
+        self._mark(at, size, slots.REAL)
+
+    def hide(self, at: int, size: int) -> None:
+        """Take away what is shown there."""
+        hide(self._address + at, size)
+        self._mark(at, size, slots.ABSENT)
+
+    def _mark(self, at: int, size: int, flag: int) -> None:
+        self.flags[at >> PAGE : at + size >> PAGE] = bytes([flag]) * (size >> PAGE)
+        self.record.forget()
+
+    @property
+    def _address(self) -> int:
+        return self.pointers[self.record.pointers(self.buffer.name)[0]]
+
+    # ---- as a mapping ------------------------------------------------------------------------------
 
     def touched(self, at: int, size: int) -> None:
         """Note a store from outside to these bytes of the buffer."""
@@ -184,6 +236,9 @@ class Cells(MutableMapping[int, int]):
         """The numbers of the pages that were ever stored to."""
         import numpy
 
+        if self.installed:
+            yield from range(self.installed + (1 << PAGE) - 1 >> PAGE)
+            return
         found = numpy.flatnonzero(numpy.frombuffer(self.flags, numpy.uint8) & 1)
         yield from (int(page) for page in found if page << PAGE < self.buffer.size)
 
@@ -193,7 +248,7 @@ class Cells(MutableMapping[int, int]):
 
     def load(self, address: int, data: bytes) -> None:
         """Put ``data`` at ``address``, one byte a cell."""
-        if not self._exact or address + len(data) > self.buffer.size:
+        if not self._exact or address + len(data) > (self.installed or self.buffer.size):
             for i, byte in enumerate(data, address):
                 self[i] = byte
         elif data:

@@ -51,6 +51,9 @@ CONTROL_END = WORDS + 4 * 8
 
 CONTROL = {name: value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, int) and name != "CONTROL_END"}
 
+# What is known of a page of a space, a bit each.
+STORED, WATCHED, ABSENT, REAL = 1, 2, 4, 8  # stored to; something there is watched; not installed; there for the real machine only
+
 UNKNOWN = 1 << 62
 CONTEXT_SHIFT = 40  # a context's number stands above the number of a granule
 MAX_CONTEXTS = 1 << 21  # then tables are cleared and numbers begin anew

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from isa_specs.core import Space
+from machine.generated import slots
 from machine.generated.facts import physical
 from machine.generated.layout import PAGE, Buffer, NotGenerated, mask, plain_name
 from machine.generated.names import Access, Code, Role, Variant
@@ -50,10 +51,15 @@ class Spaces:
         size, code = buffer.cell_bytes, Code()
         code(f"@cold\ndef {name}_noted(s, p, n):")
         code.depth += 1
-        code('"""Before the first store to a page, and before each to a page with something watched."""')
+        code('"""Before the first store to a page, and before each to a page with something watched or absent; 1: do without it."""')
+        code(f"f = BYTE(LD(s + {flags}) + (p >> {PAGE})) | BYTE(LD(s + {flags}) + (p + n - 1 >> {PAGE}))")
+        code(f"if f & {slots.ABSENT} != 0:")
+        code("    return 1")
+        code(f"if f & {slots.REAL} != 0 and LD(s + VIEW) != 0:")
+        code("    return 1")
         code("if LD(s + LOGGING) != 0:")
         code(f"    log(s, LD(s + {base}), {buffer.number << SPACE_SHIFT:#x}, p, n)")
-        code("else:")
+        code(f"elif f & {slots.REAL} == 0:")
         code(f"    f = LD(s + {flags}) + (p >> {PAGE})")
         code("    SET_BYTE(f, BYTE(f) | 1)")
         code(f"    f = LD(s + {flags}) + (p + n - 1 >> {PAGE})")
@@ -128,12 +134,6 @@ class Spaces:
         code(f"def {function}(s, p, v):")
         code.depth += 1
         at, span = ("p", count) if size == 1 else (f"p * {size}", size)
-        if count > 1:
-            code(f"if p > {buffer.cells - count:#x}:")
-            code.depth += 1
-            self._scattered(code, count, lambda i, v: f"{one}(s, p + {i} & {mask(space.address_width)}, {v})")
-            code("return 0")
-            code.depth -= 1
         if size > 1:
             code(f"q = {at}")
             at = "q"
@@ -142,11 +142,19 @@ class Spaces:
             code("    flush(s)")
         ends = f"BYTE(LD(s + {flags}) + ({at} >> {PAGE}))"
         if span > 1:
-            ends += f" + BYTE(LD(s + {flags}) + ({at} + {span - 1} >> {PAGE})) != 2"
-        else:
-            ends += " != 1"
-        code(f"if {ends}:")
-        code(f"    {name}_noted(s, {at}, {span})")
+            ends += f" * BYTE(LD(s + {flags}) + ({at} + {span - 1} >> {PAGE}))"
+        code("whole = 1")
+        if count > 1:
+            code(f"if p > {buffer.cells - count:#x}:")
+            code("    whole = 0")
+        code(f"{'elif' if count > 1 else 'if'} {ends} != 1:")
+        code(f"    whole = 1 - {name}_noted(s, {at}, {span})")
+        code("if whole == 0:")
+        code.depth += 1
+        if count > 1:  # byte by byte: some may be at the other end, or absent
+            self._scattered(code, count, lambda i, v: f"{one}(s, p + {i} & {mask(space.address_width)}, {v})")
+        code("return 0")
+        code.depth -= 1
         if journal:
             code(f"keep_bytes(s, LD(s + {base}) + {at}, {span})")
         value = "v" if count == 1 or self.unit.isa.little else f"SWAP{count}(v)"

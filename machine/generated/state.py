@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping, MutableSequence
+from collections.abc import Container, Iterable, Iterator, MutableMapping, MutableSequence
 from typing import cast
 
 from isa_specs.core import Isa
@@ -139,15 +139,16 @@ class GeneratedState(State):
         twin.halted = self.halted
         return twin
 
-    def assign(self, other: State) -> None:
-        """Take over the values of ``other``, a plain state or a generated one."""
+    def assign(self, other: State, without: Container[str] = ()) -> None:
+        """Take over the values of ``other``, a plain state or a generated one, except in some spaces."""
         for name, value in other.cells.items():
             self.cells[name] = value
         for name, values in other.arrays.items():
             self.arrays[name] = list(values)
         for name, cells in self.record.spaces.items():
-            cells.clear()
-            _take(cells, other.memory[name])
+            if name not in without:
+                cells.clear()
+                _take(cells, other.memory[name])
         self.halted = other.halted
         self.record.forget()
 

@@ -80,7 +80,7 @@ class NativeMonitor(Monitor):
             kinds=sum(1 << core.TRAP_KINDS.index(kind) for kind in self.profile.traps),
             effects=[self._has_effects(form) for form in isa.forms], above=above, virtual=virtual, given=[*vm.given, *maps],
             host=[name for name in vm.host if name not in maps], apart=[name for name in isa.arrays if vm.owner(name) == "host"],
-            spaces=[name for name in state.memory if vm.owner(name) == "host"],
+            spaces={name: state.record.another(name) for name in state.memory if vm.owner(name) == "host"},
         )  # fmt: skip
         for name, value in vm.given.items():
             block.give(name, value)

@@ -10,27 +10,30 @@ import hashlib
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 
 from machine.errors import MachineError
+from machine.rooms import Room
 from machine.state import Memory
 
 
 class Storage(Memory):
-    """``cells`` bytes of installed storage. Where nothing is installed, reads give zero and writes are lost."""
+    """``cells`` bytes of installed storage, those of ``room`` from ``origin`` on where there is one. Where nothing is installed, reads
+    give zero and writes are lost."""
 
-    __slots__ = ("cells",)
+    __slots__ = ("cells", "origin", "room")
 
-    def __init__(self, cells: memoryview | bytearray):
+    def __init__(self, cells: memoryview | bytearray, room: Room | None = None, origin: int = 0):
         super().__init__()
-        self.cells = memoryview(cells)
+        self.cells, self.room, self.origin = memoryview(cells), room, origin
 
     @classmethod
     def of_size(cls, size: int) -> Storage:
-        return cls(bytearray(size))
+        room = Room(size)
+        return cls(memoryview(room.bytes), room)
 
     def window(self, origin: int, size: int) -> Storage:
         """The ``size`` bytes from ``origin`` on, shared. Raises MachineError when they are not all there."""
         if origin < 0 or size <= 0 or origin + size > len(self.cells):
             raise MachineError(f"no window of {size:#x} bytes at {origin:#x} in {len(self.cells):#x} bytes of storage")
-        return Storage(self.cells[origin : origin + size])
+        return Storage(self.cells[origin : origin + size], self.room, self.origin + origin)
 
     def digest(self) -> str:
         """SHA-256 of the contents, in hexadecimal."""
