@@ -13,9 +13,9 @@ from isa_specs.encoding import state_contexts
 from isa_specs.program import Program, assemble_program
 from machine.board import Board, BoardError, load_board
 from machine.errors import MachineError
-from machine.monitors.hardware import HardwareMonitor
 from machine.monitors.monitor import Monitor
 from machine.monitors.native import monitor_on
+from machine.monitors.native_hardware import hardware_on
 from machine.monitors.processor import PlainProcessor, Processor
 from machine.monitors.windows import Storage
 from machine.session import Session, start_state
@@ -122,7 +122,7 @@ def monitored(board: Board, program: Program, monitor: str, depth: int = 1, type
     below: Processor = processor or PlainProcessor(board.isa)
     monitors: list[Monitor] = []
     for level in range(depth):
-        own = storage.cells[level * board.own : (level + 1) * board.own]
+        own = storage.window(level * board.own, board.own)
         monitors.append(make(below, own))
         below = monitors[-1]
     return Machinery(Session(below, below.prepared(state), board, typed), tuple(monitors), storage, kept)
@@ -142,7 +142,7 @@ def processor(isa: Isa, kind: str) -> Processor:
     return PlainProcessor(isa)
 
 
-Make = Callable[[Processor, memoryview], Monitor]
+Make = Callable[[Processor, Storage], Monitor]
 """Makes a monitor on a processor, with the storage it keeps for itself."""
 
 
@@ -160,7 +160,7 @@ def maker(board: Board, name: str, depth: int = 1) -> Make:
         raise NoSuchMonitor(f"the board does not say how '{name}' enters its guests")
     if depth > 1:
         raise NoSuchMonitor(f"the hardware that '{name}' uses runs guests, but not monitors that use it too")
-    return lambda below, own: HardwareMonitor(below, profile, board.assisted[name], own, host=board.host)
+    return lambda below, own: hardware_on(below, profile, board.assisted[name], own, host=board.host)
 
 
 def monitor_names(isa: Isa) -> list[str]:

@@ -16,7 +16,12 @@ from machine.monitors.windows import Storage
 from machine.outcomes import Trapped
 from machine.plain import StepResult
 from machine.rooms import GRAIN
-from machine.state import Place, Recorder, State
+from machine.state import Memory, Place, Recorder, State
+
+
+def can_map(memory: Memory) -> bool:
+    """Whether generated code can be shown this storage where it lies."""
+    return isinstance(memory, Storage) and memory.room is not None and not (memory.origin | len(memory)) % GRAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,13 @@ class JittedProcessor:
         forms, deliveries = self.writers(watch.names)
         return _Writers(forms, self.writers(watch.written)[0], deliveries, self.writers(watch.written)[1])
 
-    def prepared(self, state: State) -> State:
+    def prepared(self, state: State) -> GeneratedState:
         """See :class:`machine.monitors.processor.Processor`."""
         made = self.machine.state()
-        installed = {name: memory for name, memory in state.memory.items() if isinstance(memory, Storage) and memory.room is not None
-                     and not (memory.origin | len(memory)) % GRAIN}
+        installed = {name: memory for name, memory in state.memory.items() if can_map(memory)}
         made.assign(state, installed)
         for name, memory in installed.items():
+            assert isinstance(memory, Storage)
             assert memory.room is not None
             made.record.spaces[name].install(memory.room, memory.origin, len(memory))
         return made

@@ -68,9 +68,9 @@ def household(board: Board, programs: Sequence[Program], monitor: str, processor
     guests = []
     for i, program in enumerate(programs):
         window = storage.window(kept + i * size, size)
-        own = storage.cells[i * board.own : (i + 1) * board.own]
+        own = storage.window(i * board.own, board.own)
         made = make(below, own)
-        guests.append(Guest(Session(made, loaded(board, program, window), board), window, made))
+        guests.append(Guest(Session(made, made.prepared(loaded(board, program, window)), board), window, made))
     return Household(tuple(guests), storage, kept)
 
 

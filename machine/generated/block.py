@@ -3,43 +3,53 @@
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from isa_specs.core import Trap
 from machine.generated import monitor_slots as at
 from machine.generated import slots
 from machine.generated.layout import Layout, Room
 from machine.generated.memory import DECODED_TABLE, Cells, Record, reserve
 
 CONDITION_WORDS = 512
+IMAGES = 5
+EXTRA = 2048  # words for short lists
 Pointers = dict[int, int]
 """Words of the record that are exchanged as guests are entered and left: offset -> value."""
 
 
 class Block:
-    """The block of one monitor, in ``record``. ``above`` is that of the monitor its guest is, ``virtual`` the pointers of its guest's
-    machine; ``given``, ``host`` and ``apart`` name components, ``spaces`` are what the real machine has of its own."""
+    """The block of one monitor, in ``record``. ``above`` is that of the monitor its guest is, ``virtual`` the pointers of its
+    guest's machine. ``given`` and ``host`` name cells, ``apart`` is what both machines have of their own; ``spaces`` are the real
+    machine's. With ``exits`` they are counted by reason."""
 
     def __init__(self, record: Record, *, level: int, profile: int, mode: int, kinds: int, effects: Sequence[bool], above: Block | None,
-                 virtual: Pointers, given: Iterable[str], host: Iterable[str], apart: Iterable[str], spaces: Mapping[str, Cells]):
+                 virtual: Pointers, given: Iterable[str], host: Iterable[str], apart: Iterable[Room], spaces: Mapping[str, Cells],
+                 exits: bool = False):
         self.record, self.layout = record, record.layout
         start, words = self.layout.constants["STATE"], self.layout.constants["STATE_WORDS"]
         forms, traps = len(effects), len(record.isa.traps)
         cells = len(record.isa.cells) + len(record.isa.arrays)
+        reasons = at.EXIT_REASONS if exits else 0
         pointers = 24 * (3 + 3 * len(record.spaces))
-        sizes = [at.M_SIZE, *[8 * words] * 3, 16 * 3 * cells, pointers, forms + 8, forms + 8, 8 * CONDITION_WORDS, 8 * traps, 8]
+        sizes = [at.M_SIZE, *[8 * words] * IMAGES, 16 * 3 * (cells + EXTRA), pointers, forms + 8, forms + 8, 8 * CONDITION_WORDS, 8 * traps,
+                 8 * traps * reasons, 8, 8 * EXTRA]
         self._room, self.address = reserve(sum(size + 63 & ~63 for size in sizes))
         self.words = memoryview(self._room).cast("q")
         self._free = 0
         self._take(at.M_SIZE)
-        images = [self._take(8 * words) - start for _ in range(3)]
-        self.virtual_image, self.real_image, self.disturbed_image = images
-        self._runs = self._take(16 * 3 * cells)
+        images = [self._take(8 * words) - start for _ in range(IMAGES)]
+        self.virtual_image, self.real_image, self.disturbed_image, self.filled_image, expected = images
+        self._runs = self._take(16 * 3 * (cells + EXTRA))
         self._set(at.M_VIRTUAL, self.address + images[0])
         self._set(at.M_REAL, self.address + images[1])
         self._set(at.M_DISTURBED, self.address + images[2])
-        rooms = self.layout.cells | self.layout.arrays
-        for slot, names in ((at.M_GIVEN, given), (at.M_HOST, host), (at.M_APART, apart)):
-            self._list(slot, [rooms[name] for name in names])
+        self._set(at.M_FILLED, self.address + self.filled_image)
+        self._set(at.M_EXPECTED, self.address + expected)
+        self._list(at.M_GIVEN, [self.layout.cells[name] for name in given])
+        self._list(at.M_HOST, [self.layout.cells[name] for name in host])
+        self._list(at.M_APART, list(apart))
         self._set(at.M_MODE, mode)
         self._set(at.M_KINDS, kinds)
         self._set(at.M_PROFILE, profile)
@@ -51,12 +61,15 @@ class Block:
         self._set(at.M_CONDITIONS, self.address + self._conditions)
         self._traps = self._take(8 * traps)
         self._set(at.M_TRAPS, self.address + self._traps)
+        self._exits = self._take(8 * traps * reasons)
+        self._set(at.M_EXITS, self.address + self._exits)
         self._stops_below = 0  # where the pointer to the stops of the machine below is
         self._set(at.M_ABOVE, above.address if above is not None else 0)
         if above is not None:
             above._set(at.M_BELOW, self.address)
             above.words[above._stops_below] = self.address + self.stops_at
         self.outcome = self.address + self._take(8)
+        self._extra = self._take(8 * EXTRA)
         self.real_spaces = dict(spaces)
         self.virtual_spaces = {name: record.spaces[name] for name in spaces}
         self.real = self._point(level, virtual)
@@ -114,14 +127,42 @@ class Block:
                 self._stops_below = first + 1
         return real
 
+    def _put(self, values: Iterable[int]) -> int:
+        """Words of its own; their address."""
+        start = self._extra
+        for value in values:
+            self.words[self._extra // 8] = value
+            self._extra += 8
+        return self.address + start
+
+    def moves(self, names: Iterable[str]) -> None:
+        """The real values of these cells are made from the guest's, each time those have changed: see :meth:`made_from`."""
+        self._moved = dict.fromkeys(names, 0)
+        first = self._put(word for name in self._moved for word in (self.layout.cells[name].offset, -1))
+        self._moved = {name: first - self.address + 16 * i + 8 for i, name in enumerate(self._moved)}
+        self._set(at.M_MOVED, first)
+        self._set(at.M_MOVED_COUNT, len(self._moved))
+
+    def made_from(self, name: str, value: int) -> None:
+        self.words[self._moved[name] // 8] = value
+
+    def assisted(self, resume: int, leave: Sequence[int], pairs: Iterable[tuple[int, int]]) -> None:
+        """For hardware: where the program enters the guest, the trap that ends its turn with arguments, and what is swapped, as words of
+        the record: in use, and saved."""
+        self._set(at.M_RESUME, resume)
+        self._set(at.M_LEAVE, self._put([leave[0], len(leave) - 1, *leave[1:]]))
+        words = [word for pair in pairs for word in pair]
+        self._set(at.M_PAIRS, self._put(words))
+        self._set(at.M_PAIR_COUNT, len(words) // 2)
+
     # ---- in use ----------------------------------------------------------------------------------------
 
-    def give(self, name: str, value: int) -> None:
-        """What the real machine has in a component, whatever the guest's is."""
+    def give(self, name: str, value: int, image: int = -1) -> None:
+        """What the real machine has in a cell, whatever the guest's is; in another ``image`` than that of the real machine."""
         room = self.layout.cells[name]
         for limb in range(room.limbs):
             word = value >> 64 * limb & (1 << 64) - 1
-            self.words[(self.real_image + room.offset) // 8 + limb] = word - (word >> 63 << 64)
+            self.words[((self.real_image if image < 0 else image) + room.offset) // 8 + limb] = word - (word >> 63 << 64)
 
     def wait_for(self, forms: Sequence[bool], conditions: Iterable[Sequence[tuple[int, int]]]) -> None:
         """Stop before these forms of the guest's, and when a condition comes to hold: words of the record, with their values."""
@@ -146,6 +187,20 @@ class Block:
         """How often each trap was counted since this was last asked."""
         return [self.taken(self._traps + 8 * i) for i in range(len(self.record.isa.traps))]
 
+    def named_exits(self) -> dict[str, int]:
+        """How often each trap has ended a turn, by its first argument, since this was last asked."""
+        found: Counter[str] = Counter()
+        traps = list(self.record.isa.traps.values())
+        first = self._exits // 8
+        for k, trap in enumerate(traps):
+            row = self.words[first + k * at.EXIT_REASONS : first + (k + 1) * at.EXIT_REASONS].tolist()
+            for reason in (reason for reason, times in enumerate(row) if times):
+                found[_reason(trap, reason)] += self.taken(self._exits + 8 * (k * at.EXIT_REASONS + reason))
+        large = self.taken(at.M_REASON)
+        if large:
+            found[_reason(traps[self.words[at.M_LAST // 8]], (large - 1) & (1 << 64) - 1)] += 1
+        return dict(found)
+
     def disturbed(self, names: Iterable[str]) -> dict[str, int]:
         """How often these cells were found changed since this was last asked."""
         found = {name: max(self.taken(self.disturbed_image + room.offset + 8 * limb) for limb in range(room.limbs))
@@ -156,6 +211,10 @@ class Block:
     def ended(self) -> int:
         """Why the last turn did."""
         return self.words[(self.outcome - self.address) // 8]
+
+
+def _reason(trap: Trap, argument: int) -> str:
+    return f"{trap.name} {argument}" if trap.params else trap.name
 
 
 def word_of(layout: Layout, name: str, index: int) -> int | None:

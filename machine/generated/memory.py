@@ -157,6 +157,7 @@ class Cells(MutableMapping[int, int]):
             record.point(buffer, "cover", buffer.cover_bytes)
         self.pointers = {slot: record[slot] for slot in record.pointers(buffer.name)}
         self.installed = 0  # bytes; 0: all there can be, apart from what is shown elsewhere
+        self._source: tuple[Room, int] | None = None
         self._view = _cast(memoryview(self.room)[: buffer.size], buffer.cell_bytes)
         self._exact = buffer.cell_bytes == 1
         self.overturns = False  # set where remembered walks read the space cell by cell
@@ -173,7 +174,7 @@ class Cells(MutableMapping[int, int]):
 
     def install(self, room: Room, start: int, size: int) -> None:
         """From address 0 on there are ``size`` bytes of ``room``, and nothing behind them."""
-        self.installed = size
+        self.installed, self._source = size, (room, start)
         room.show(self._address, start, size)
         first = size >> PAGE
         self.flags[first:] = bytes([slots.ABSENT]) * (len(self.flags) - first)
@@ -184,11 +185,16 @@ class Cells(MutableMapping[int, int]):
         twin = copy.copy(self)
         twin.room, address = reserve(self.buffer.size + PADDING)
         twin.pointers = self.pointers | {self.record.pointers(self.buffer.name)[0]: address}
+        if self._source is not None:
+            self._source[0].show(address, self._source[1], self.installed)
         twin._view = _cast(memoryview(twin.room)[: self.buffer.size], self.buffer.cell_bytes)
         return twin
 
-    def show(self, at: int, room: Room, start: int, size: int) -> None:
-        """Beyond what is installed, bytes of ``room`` for the real machine only."""
+    def show(self, at: int, start: int, size: int, room: Room | None = None) -> None:
+        """Beyond what is installed, for the real machine only, bytes of a ``room``, or once more what is installed from ``start`` on."""
+        if room is None:
+            assert self._source is not None
+            room, start = self._source[0], self._source[1] + start
         room.show(self._address + at, start, size)
         self._mark(at, size, slots.REAL)
 

@@ -29,6 +29,8 @@ from machine.generated.monitor_slots import (
     M_KINDS,
     M_LAST,
     M_MODE,
+    M_MOVED,
+    M_MOVED_COUNT,
     M_POINTER_COUNT,
     M_POINTERS,
     M_PROFILE,
@@ -37,6 +39,7 @@ from machine.generated.monitor_slots import (
     M_SINCE,
     M_TRAPS,
     M_VIRTUAL,
+    MOVED,
     SLOW,
     SPENT,
     TRAPPED,
@@ -121,6 +124,15 @@ def leave(s: int, m: int) -> int:
     moved(s, v, LD(m + M_GIVEN), LD(m + M_GIVEN_COUNT))
     moved(s, v, LD(m + M_APART), LD(m + M_APART_COUNT))
     return pointed(s, m, 2)
+
+
+def astray(s: int, m: int) -> int:
+    """Whether something was moved since the real value was made from it."""
+    p = LD(m + M_MOVED)
+    for i in range(0, LD(m + M_MOVED_COUNT)):
+        if LD(s + LD(p + 16 * i)) != LD(p + 16 * i + 8):
+            return 1
+    return 0
 
 
 def held(s: int, m: int) -> int:
@@ -238,6 +250,8 @@ def turn(s: int, m: int, limit: int, bare: int, outcome: int) -> int:
             out = stepped(s, x, M_INTERPRETED, bare & int(x == m))
             if out == SLOW:
                 n -= 1
+        elif astray(s, x) == 1:
+            out = MOVED
         else:
             enter(s, x)
             count(x + M_ENTRIES, 1)

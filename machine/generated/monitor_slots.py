@@ -32,16 +32,30 @@ from __future__ import annotations
     M_REFLECTED,
     M_ENTRIES,
     M_TRAPS,  # a word for each trap
+    M_MOVED,  # two words for each component the real value of which was made from the guest's: where it is, and from what value
+    M_MOVED_COUNT,
+    M_RESUME,  # where the monitor's own program enters its guest
+    M_LEAVE,  # words: the trap that ends a guest's turn, how many arguments it has, and these
+    M_PAIRS,  # two words for each component the hardware loads and saves: where it is, and where from
+    M_PAIR_COUNT,
+    M_FILLED,  # image: what is given to the guest as it is entered
+    M_EXPECTED,  # image: what is the monitor's, as it was then
+    M_DELIVERED,  # a counter: traps the guest has got from the hardware
+    M_EXITS,  # for each trap EXIT_REASONS words: how often it has ended a guest's turn, by its first argument
+    M_REASON,  # 1 + the first argument of the last, when it was greater
     M_LAST,  # the trap counted last
     M_DISTURBED,  # image: how often a component of the monitor's was changed by its guest
-) = range(0, 27 * 8, 8)
-M_SIZE = 27 * 8
+) = range(0, 38 * 8, 8)
+M_SIZE = 38 * 8
+EXIT_REASONS = 256
 
 
 # M_MODE
 ALWAYS, IN_USER_MODE, UNTRANSLATED = range(3)
 
-# How a turn ends.
-GOES_ON, SPENT, WATCHED, HALTED, TRAPPED, SLOW = range(6)
+# How a turn ends: its instructions are spent; a condition holds; the guest's machine stops; a trap is the caller's; the next instruction
+# is not for generated code; a table has moved; the hardware does not enter or leave the guest; what it left for is not for generated
+# code; it left for a reason too large to be counted.
+GOES_ON, SPENT, WATCHED, HALTED, TRAPPED, SLOW, MOVED, REFUSED, CARRY, NOTED = range(10)
 
 NAMES = {name: value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, int)}

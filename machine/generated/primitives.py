@@ -135,6 +135,11 @@ def directly(s: int, mode: int) -> int:
     raise NotImplementedError
 
 
+def guest_mode(s: int, profile: int) -> int:
+    """Generated: whether the mode is that in which the hardware runs the guests of a profile."""
+    raise NotImplementedError
+
+
 def mapped(s: int, r: int, profile: int) -> int:
     """Generated: the values a profile's maps give for this state, put into the image ``r``."""
     raise NotImplementedError

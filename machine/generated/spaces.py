@@ -65,12 +65,12 @@ class Spaces:
         code(f"    f = LD(s + {flags}) + (p + n - 1 >> {PAGE})")
         code("    SET_BYTE(f, BYTE(f) | 1)")
         if size == 1:
-            code("hit = 0")
+            code(f"hit = f & {slots.REAL}")  # the byte may be another's, too
             code("for i in range(0, n):")
             code(f"    if covered(LD(s + {cover}), p + i) == 1:")
             code(f"        set_cover(LD(s + {cover}), p + i, 0)")
             code("        hit = 1")
-            code("if hit == 1:")
+            code("if hit != 0:")
             code("    flush(s)")
         code("return 0")
         if size == 1:

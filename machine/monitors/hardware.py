@@ -51,7 +51,7 @@ class HardwareMonitor(Monitor):
 
     The program has the labels ``begin`` (gets the processor ready), ``launch`` (the first entry) and ``resume`` (every other)."""
 
-    def __init__(self, below: Processor, profile: Profile, assisted: Assisted, own: memoryview, *,
+    def __init__(self, below: Processor, profile: Profile, assisted: Assisted, own: Storage, *,
                  host: Mapping[str, int] | None = None):
         super().__init__(below, profile, host=host, controls=assisted.controls)
         self.assisted, self.own = assisted, own
@@ -59,7 +59,7 @@ class HardwareMonitor(Monitor):
         for name, value in assisted.start.items():
             self.real[name] = value
         program = assemble_program(below.isa, assisted.program, assisted.origin, state_contexts(below.isa, self.real.cells))
-        Storage(own).load(0, program.bytes)
+        own.load(0, program.bytes)
         missing = [label for label in ("begin", *ENTRIES) if label not in program.labels]
         if missing:
             raise MachineError(f"the monitor's program has no label '{missing[0]}'")
@@ -134,7 +134,7 @@ class HardwareMonitor(Monitor):
                 real.arrays[name] = values
         for name, memory in virtual.memory.items():
             if self.map.owner(name) == "guest":
-                real.memory[name] = WithOwn(memory.cells, self.own, self.assisted.origin) if isinstance(memory, Storage) else memory
+                real.memory[name] = WithOwn(memory.cells, self.own.cells, self.assisted.origin) if isinstance(memory, Storage) else memory
 
     def _fill(self, virtual: State) -> None:
         """Everything the guest is to find, where the entry takes it from."""

@@ -15,26 +15,24 @@ from isa_specs.core import Monitor as Profile
 from machine.generated import monitor_slots as at
 from machine.generated import slots
 from machine.generated.block import Block, Pointers, word_of
+from machine.generated.facts import physical
+from machine.generated.memory import Cells
 from machine.generated.monitoring import maps_of
 from machine.generated.state import GeneratedState
-from machine.jitted_processor import JittedProcessor
+from machine.jitted_processor import JittedProcessor, can_map
 from machine.monitors.monitor import Monitor
 from machine.monitors.processor import NOTHING, Condition, Counters, Processor, Stop, Watch
+from machine.monitors.vmmap import TABLE_ROOM
+from machine.rooms import GRAIN
 from machine.state import State
 
 
-class NativeMonitor(Monitor):
-    """See :class:`machine.monitors.monitor.Monitor`. ``below`` is a jitted processor, or another monitor of this kind."""
+class Native(Monitor):
+    """What monitors in generated code have in common: a block, as soon as there is a guest, and what it counts."""
 
-    def __init__(self, below: JittedProcessor | NativeMonitor, profile: Profile, *, hybrid: bool = False,
-                 host: Mapping[str, int] | None = None):
-        super().__init__(below, profile, hybrid=hybrid, host=host)
-        self.processor: JittedProcessor = below.processor if isinstance(below, NativeMonitor) else below
-        self.level: int = below.level + 1 if isinstance(below, NativeMonitor) else 1
-        self.block: Block | None = None
-        self._watch: Watch | None = None
-        code = self.processor.machine.code
-        self._enter, self._leave, self._turn = (code.function(name) for name in ("enter", "leave", "turn"))
+    processor: JittedProcessor
+    block: Block | None = None
+    _watch: Watch | None = None
 
     @property
     def counters(self) -> Counters:
@@ -50,12 +48,55 @@ class NativeMonitor(Monitor):
             counters.disturbed += Counter(block.disturbed(self.map.owned))
         return counters
 
+    def at(self, state: State) -> Block | None:
+        """The block, when this is the state it was laid out for."""
+        block = self.block
+        return block if block is not None and isinstance(state, GeneratedState) and state.record is block.record else None
+
+    def waits_for(self, watch: Watch) -> bool:
+        """Have generated code stop for ``watch``; False where it cannot."""
+        if watch == self._watch:
+            return True
+        assert self.block is not None
+        forms, deliveries = self.processor.writers(watch.written)
+        conditions = [self._words(condition) for condition in watch.conditions]
+        if deliveries or None in conditions:
+            return False
+        below = watch.among(self.map.shared)
+        if isinstance(self.below, Native):
+            if not self.below.waits_for(below):
+                return False
+        else:
+            self.block.record.set_stops([], self.processor.writers(below.names)[0])
+        self.block.wait_for(forms, [condition for condition in conditions if condition is not None])
+        self._watch = watch
+        return True
+
+    def _words(self, condition: Condition) -> list[tuple[int, int]] | None:
+        assert self.block is not None
+        words = [(word_of(self.block.layout, name, index), value) for (name, index), value in condition]
+        return None if any(word is None for word, _ in words) else [(word, value) for word, value in words if word is not None]
+
+
+class NativeMonitor(Native):
+    """See :class:`machine.monitors.monitor.Monitor`. ``below`` is a jitted processor, or another monitor of this kind."""
+
+    def __init__(self, below: JittedProcessor | NativeMonitor, profile: Profile, *, hybrid: bool = False,
+                 host: Mapping[str, int] | None = None):
+        super().__init__(below, profile, hybrid=hybrid, host=host)
+        self.processor = below.processor if isinstance(below, NativeMonitor) else below
+        self.level: int = below.level + 1 if isinstance(below, NativeMonitor) else 1
+        self._tables: Cells | None = None  # storage as the real machine sees it, where tables are moved
+        code = self.processor.machine.code
+        self._enter, self._leave, self._turn = (code.function(name) for name in ("enter", "leave", "turn"))
+
     # ---- laying out --------------------------------------------------------------------------------
 
     def prepared(self, state: State) -> State:
         """The guest's state on the machine of generated code, with a block for each monitor down to it."""
+        if self.map.moved() and not self._can_move(state):
+            return super().prepared(state)
         made = self.processor.prepared(state)
-        assert isinstance(made, GeneratedState)
         above: Block | None = None
         pointers: Pointers = {}
         monitor: Processor = self
@@ -65,6 +106,7 @@ class NativeMonitor(Monitor):
             pointers, monitor = above.real, monitor.below
         record = made.record
         assert self.block is not None
+        self.block.moves(self._bases())
         record[slots.VIEW] = self.level
         record[slots.DECODED] = record[slots.OTHER_TABLE]
         record[slots.STOP_FORMS] = self.block.address + self.block.stops_at
@@ -79,19 +121,49 @@ class NativeMonitor(Monitor):
             mode=at.IN_USER_MODE if self.hybrid else at.ALWAYS,
             kinds=sum(1 << core.TRAP_KINDS.index(kind) for kind in self.profile.traps),
             effects=[self._has_effects(form) for form in isa.forms], above=above, virtual=virtual, given=[*vm.given, *maps],
-            host=[name for name in vm.host if name not in maps], apart=[name for name in isa.arrays if vm.owner(name) == "host"],
-            spaces={name: state.record.another(name) for name in state.memory if vm.owner(name) == "host"},
+            host=[name for name in vm.host if name not in maps],
+            apart=[room for name, room in state.record.layout.arrays.items() if vm.owner(name) == "host"],
+            spaces={name: state.record.another(name) for name in state.memory if vm.owner(name) == "host"} | self._seen(state),
         )  # fmt: skip
         for name, value in vm.given.items():
             block.give(name, value)
         return block
 
+    def _bases(self) -> list[str]:
+        return [space.base.name for space, _ in self.map.moved() if space.base is not None]
+
+    def _can_move(self, state: State) -> bool:
+        onto = {physical(space).name for space, _ in self.map.moved()}
+        return self.level == 1 and all(can_map(state.memory[name]) for name in onto) and len(onto) == 1
+
+    def _seen(self, state: GeneratedState) -> dict[str, Cells]:
+        """Storage with the moved tables behind it."""
+        if not self.map.moved():
+            return {}
+        name = physical(self.map.moved()[0][0]).name
+        self._tables = state.record.spaces[name].another()
+        return {name: self._tables}
+
+    def _move(self, virtual: GeneratedState, block: Block) -> None:
+        """Have the real machine see the guest's tables where the monitor has put them."""
+        assert self._tables is not None
+        for space, start in self.map.moved():
+            assert space.base is not None
+            base, table = virtual.cells[space.base.name], self.map.table(space, 0, virtual)
+            first = table // GRAIN * GRAIN if table is not None else 0
+            size = max(0, min(TABLE_ROOM, self._tables.installed - first)) if table is not None else 0
+            self._tables.hide(start, TABLE_ROOM)
+            if size:
+                self._tables.show(start, first, size)
+            block.give(space.base.name, start + base % GRAIN)
+            block.made_from(space.base.name, base)
+
     # ---- turns ----------------------------------------------------------------------------------------
 
     def run(self, state: State, max_steps: int, *, bare: bool = False, watch: Watch = NOTHING) -> Stop:
         """See :class:`machine.monitors.processor.Processor`."""
-        block = self.block
-        if block is None or not isinstance(state, GeneratedState) or state.record is not block.record or not self._waits_for(watch):
+        block = self.at(state)
+        if block is None or not isinstance(state, GeneratedState) or not self.waits_for(watch):
             return super().run(state, max_steps, bare=bare, watch=watch)
         record, done = block.record, 0
         while done < max_steps:
@@ -105,6 +177,8 @@ class NativeMonitor(Monitor):
                     return Stop(done, "trap", self.processor.machine.at_trap(state, record[slots.STATUS]))
                 case at.HALTED:
                     state.halted = self.processor.machine.why_halted(state)
+                case at.MOVED:
+                    self._move(state, block)
                 case at.SLOW:
                     stop = super().run(state, 1, bare=bare, watch=watch)
                     done += stop.steps
@@ -112,42 +186,20 @@ class NativeMonitor(Monitor):
                         return Stop(done, stop.why, stop.last, stop.written)
         return Stop(done, "halted" if state.halted else "steps")
 
-    def _waits_for(self, watch: Watch) -> bool:
-        """Have generated code stop for ``watch``; False where it cannot."""
-        if watch == self._watch:
-            return True
-        assert self.block is not None
-        forms, deliveries = self.processor.writers(watch.written)
-        conditions = [self._words(condition) for condition in watch.conditions]
-        if deliveries or None in conditions:
-            return False
-        below = watch.among(self.map.shared)
-        if isinstance(self.below, NativeMonitor):
-            if not self.below._waits_for(below):
-                return False
-        else:
-            self.block.record.set_stops([], self.processor.writers(below.names)[0])
-        self.block.wait_for(forms, [condition for condition in conditions if condition is not None])
-        self._watch = watch
-        return True
-
-    def _words(self, condition: Condition) -> list[tuple[int, int]] | None:
-        assert self.block is not None
-        words = [(word_of(self.block.layout, name, index), value) for (name, index), value in condition]
-        return None if any(word is None for word, _ in words) else [(word, value) for word, value in words if word is not None]
-
     # ---- the slow way ------------------------------------------------------------------------------------
 
     def enter(self, virtual: State) -> State:
-        block = self._at(virtual)
-        if block is None:
+        block = self.at(virtual)
+        if block is None or not isinstance(virtual, GeneratedState):
             return super().enter(virtual)
+        if self._tables is not None:
+            self._move(virtual, block)
         self._enter(block.record.address, block.address)
         block.record.spaces.update(block.real_spaces)
         return virtual
 
     def leave(self, virtual: State) -> list[str]:
-        block = self._at(virtual)
+        block = self.at(virtual)
         if block is None:
             return super().leave(virtual)
         before = block.disturbed(self.map.owned)
@@ -156,10 +208,6 @@ class NativeMonitor(Monitor):
         block.record.spaces.update(block.virtual_spaces)
         return list(block.disturbed(self.map.owned))
 
-    def _at(self, state: State) -> Block | None:
-        block = self.block
-        return block if block is not None and isinstance(state, GeneratedState) and state.record is block.record else None
-
 
 
 def monitor_on(below: Processor, profile: Profile, *, hybrid: bool = False, host: Mapping[str, int] | None = None) -> Monitor:
@@ -167,9 +215,9 @@ def monitor_on(below: Processor, profile: Profile, *, hybrid: bool = False, host
     if isinstance(below, JittedProcessor | NativeMonitor):
         jitted = below.processor if isinstance(below, NativeMonitor) else below
         made = NativeMonitor(below, profile, hybrid=hybrid, host=host) if profile.name in jitted.machine.generated.monitors else None
-        if made is not None and not made.map.moved():
+        if made is not None and (made.level == 1 or not made.map.moved()):
             return made
     return Monitor(below, profile, hybrid=hybrid, host=host)
 
 
-__all__ = ["NativeMonitor", "monitor_on"]
+__all__ = ["Native", "NativeMonitor", "monitor_on"]

@@ -15,6 +15,7 @@ from machine.activation import EXECUTE, READ, WRITE
 from machine.monitors.processor import Processor
 from machine.monitors.windows import Beyond, Storage
 from machine.plain import Machine
+from machine.rooms import GRAIN
 from machine.state import State
 
 TABLE_ROOM = 0x10_0000  # bytes of real addresses kept for each table the monitor has moved
@@ -87,6 +88,9 @@ class VirtualMachineMap:
         real.halted = ""
         for name, value in self.given.items():
             self._put(name, value)
+        for space, start in self.moved():
+            assert space.base is not None
+            self._put(space.base.name, start + cells[space.base.name] % GRAIN)
         for name in self.guest:
             self._put(name, cells[name])
         for name in self.host:
@@ -110,12 +114,19 @@ class VirtualMachineMap:
         return Beyond(window.cells, moved) if moved else window
 
     def _inside(self, space: Space, virtual: State) -> Callable[[int], int | None]:
-        """Where the guest's own table has its entry at an offset."""
-        def where(offset: int) -> int | None:
-            found = (self.machine.place(space, offset, virtual, access) for access in (READ, WRITE, EXECUTE))
-            return next((place[1] for place in found if place is not None), None)
+        """What stands for a distance from where the monitor has put the guest's table; it begins there as it does in its page."""
+        assert space.base is not None
+        base = space.base.name
+
+        def where(distance: int) -> int | None:
+            return self.table(space, distance - virtual.cells[base] % GRAIN, virtual)
 
         return where
+
+    def table(self, space: Space, offset: int, virtual: State) -> int | None:
+        """The address where the guest's own table has its entry at an offset."""
+        found = (self.machine.place(space, offset, virtual, access) for access in (READ, WRITE, EXECUTE))
+        return next((place[1] for place in found if place is not None), None)
 
     def leave(self, virtual: State) -> list[str]:
         """Take the guest's components back; returns the monitor's own that the guest has changed, which must be none."""
