@@ -11,7 +11,6 @@ from machine.generated.monitor_slots import (
     CARRY,
     EXIT_REASONS,
     GOES_ON,
-    HALTED,
     M_APART,
     M_APART_COUNT,
     M_DELIVERED,
@@ -42,6 +41,7 @@ from machine.generated.monitor_slots import (
     REFUSED,
     SLOW,
     SPENT,
+    STANDS,
 )
 from machine.generated.primitives import (
     ARGUMENTS,
@@ -135,7 +135,7 @@ def raised(s: int, m: int) -> int:
     undisturbed(s, m)
     if deliver(s, k, LD(s + ILEN)) < 0:  # the guest's own delivery has failed: its machine stops
         count(m + M_DELIVERED, 1)
-        return called_away(s, m, HALTED)
+        return called_away(s, m, STANDS)
     if guest_mode(s, LD(m + M_PROFILE)) == 1:
         count(m + M_DELIVERED, 1)
         out = held(s, m)

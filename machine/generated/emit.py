@@ -239,6 +239,7 @@ class Unit:
     @cached_property
     def source(self) -> str:
         """The module's text."""
+        assert not monitor_slots.NAMES.keys() & self.layout.constants.keys()
         constants = {**{name: getattr(slots, name) for name in ("UNKNOWN", "LIMIT")}, **monitor_slots.NAMES, **self.layout.constants}
         lines = [f'# The machine of "{comment(self.isa.name)}", generated from its description.', "",
                  "from machine.generated.primitives import *  # what the names in capitals mean", ""]

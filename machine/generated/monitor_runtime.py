@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from machine.generated.monitor_slots import (
     GOES_ON,
-    HALTED,
     M_ABOVE,
     M_APART,
     M_APART_COUNT,
@@ -42,6 +41,7 @@ from machine.generated.monitor_slots import (
     MOVED,
     SLOW,
     SPENT,
+    STANDS,
     TRAPPED,
     WATCHED,
 )
@@ -157,7 +157,7 @@ def reflected(s: int, m: int, k: int, bare: int) -> int:
     if bare == 0:
         return TRAPPED
     if deliver(s, k, LD(s + ILEN)) < 0:
-        return HALTED
+        return STANDS
     return held(s, m)
 
 

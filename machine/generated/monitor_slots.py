@@ -56,6 +56,6 @@ ALWAYS, IN_USER_MODE, UNTRANSLATED = range(3)
 # How a turn ends: its instructions are spent; a condition holds; the guest's machine stops; a trap is the caller's; the next instruction
 # is not for generated code; a table has moved; the hardware does not enter or leave the guest; what it left for is not for generated
 # code; it left for a reason too large to be counted.
-GOES_ON, SPENT, WATCHED, HALTED, TRAPPED, SLOW, MOVED, REFUSED, CARRY, NOTED = range(10)
+GOES_ON, SPENT, WATCHED, STANDS, TRAPPED, SLOW, MOVED, REFUSED, CARRY, NOTED = range(10)
 
 NAMES = {name: value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, int)}

@@ -175,7 +175,7 @@ class NativeMonitor(Native):
                     return Stop(done, "watched", None, watch.met(state))
                 case at.TRAPPED:
                     return Stop(done, "trap", self.processor.machine.at_trap(state, record[slots.STATUS]))
-                case at.HALTED:
+                case at.STANDS:
                     state.halted = self.processor.machine.why_halted(state)
                 case at.MOVED:
                     self._move(state, block)

@@ -110,7 +110,7 @@ class NativeHardwareMonitor(Native, HardwareMonitor):
             match block.ended:
                 case at.WATCHED:
                     return Stop(done, "watched", None, watch.met(state))
-                case at.HALTED:
+                case at.STANDS:
                     state.halted = self.processor.machine.why_halted(state)
                 case at.REFUSED:
                     raise MachineError("the hardware refuses to enter the guest or to leave it: its state or the monitor's controls "
