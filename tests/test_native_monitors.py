@@ -113,10 +113,10 @@ def test_random_guests_end_alike(name: str, monitor: str, depth: int, count: int
 
 
 def test_windows_are_those_of_the_board() -> None:
-    made = guests.monitored(board("s370"), program("s370", "start: MVI 0x3000(0),7\nLPSW stop(0)\n" + DISABLED_WAIT), "trap_and_emulate",
+    made = guests.monitored(board("s370"), program("s370", "start: MVI 0xFF0(0),7\nLPSW stop(0)\n" + DISABLED_WAIT), "trap_and_emulate",
                             processor=jitted("s370"))
     assert made.session.run(10) == "waiting"
-    assert made.storage[made.kept + 0x3000] == 7
+    assert made.storage[made.kept + 0xFF0] == 7
 
 
 def test_where_nothing_is_installed_stores_are_lost() -> None:
