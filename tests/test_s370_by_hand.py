@@ -242,3 +242,12 @@ def test_test_block_clears_four_kilobytes() -> None:
     put(state, 0x7FFC, 1, 1)
     assert step(state) == ""
     assert [word(state, a) for a in (0x6FFC, 0x7000, 0x7FFC, 0x8000)] == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize(("amount", "cc"), [(30, 1), (31, 1), (32, 3), (63, 3)])
+def test_a_left_shift_by_more_than_31_overflows_once_a_zero_from_behind_is_lost(amount: int, cc: int) -> None:
+    state = make(f"8b1000{amount:02x}")
+    state.arrays["gpr"][1] = 0xFFFFFFFF
+    assert step(state) == ""
+    assert state["gpr"][1] == (0xC0000000 if amount == 30 else 0x80000000)  # type: ignore[index]
+    assert state["psw.cc"] == cc

@@ -1,0 +1,143 @@
+"""Random cases on a described machine and on an emulator, held against each other."""
+
+from __future__ import annotations
+
+import random
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from isa_specs.core import Form, Isa
+
+KNOWN = Path(__file__).parent.parent / "data" / "references.toml"
+TOGETHER = 4000  # cases for one run of an emulator
+TRIES = 8  # for each case wanted, as some show nothing
+Differences = dict[str, tuple[Any, Any]]
+
+
+class Target(Protocol):
+    """A description and an emulator of the same machine. What cases and final states are is its own affair."""
+
+    isa: Isa
+    emulator: str
+
+    def random(self, form: Form, rng: random.Random) -> Any:
+        """A case."""
+        ...
+
+    def described(self, case: Any, *, ones: bool = False) -> Any:
+        """The final state by the description, or a text that says why the case shows nothing. With ``ones``, whatever the manual
+        leaves open is ones instead of zeros."""
+        ...
+
+    def emulated(self, cases: Iterable[Any]) -> Iterator[Any]:
+        """The final states by the emulator; None where it came to no end."""
+        ...
+
+    def cause(self, case: Any, final: Any) -> str:
+        """What ended the case, in a word or two."""
+        ...
+
+    def differences(self, case: Any, mine: Any, theirs: Any) -> Differences:
+        """Where two final states differ: what, in the one, in the other."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Differences that have been looked into. ``right`` says who has the manual on its side."""
+
+    emulator: str
+    right: str
+    reason: str
+    instructions: frozenset[str]
+    cause: str
+    what: str
+
+    def explains(self, emulator: str, instruction: str, causes: str, found: Differences) -> bool:
+        if self.emulator != emulator or (self.instructions and instruction not in self.instructions):
+            return False
+        if not re.fullmatch(self.cause or r"(.*) > \1", causes):
+            return False
+        return not self.what or all(re.fullmatch(self.what, name) for name in found if name != "cause")
+
+
+@cache
+def known() -> tuple[Known, ...]:
+    entries = tomllib.loads(KNOWN.read_text(encoding="utf-8"))["known"]
+    return tuple(Known(entry["emulator"], entry["right"], entry["reason"], frozenset(entry.get("instructions", ())),
+                       entry.get("cause", ""), entry.get("what", "")) for entry in entries)
+
+
+@dataclass
+class Tally:
+    """What came of the cases for one instruction."""
+
+    cases: int = 0
+    showed_nothing: Counter[str] = field(default_factory=Counter)
+    explained: Counter[Known] = field(default_factory=Counter)
+    wrong: list[tuple[Any, Differences]] = field(default_factory=list)
+
+
+def compare(target: Target, states: int, seed: int, forms: Iterable[Form] = (), tell: Callable[[str], None] = lambda _: None
+            ) -> dict[str, Tally]:
+    """``states`` cases for each form, tallied by instruction."""
+    tallies: dict[str, Tally] = {}
+    batch: list[tuple[str, Any, Any]] = []
+    for number, form in enumerate(list(forms) or target.isa.forms):
+        tally = tallies.setdefault(form.instruction, Tally())
+        rng = random.Random(f"{seed}/{number}/{form.template}")
+        found = 0
+        for _ in range(TRIES * states):
+            case = target.random(form, rng)
+            mine = target.described(case)
+            if isinstance(mine, str):
+                tally.showed_nothing[mine] += 1
+                continue
+            batch.append((form.instruction, case, mine))
+            if len(batch) == TOGETHER:
+                judge(target, batch, tallies)
+                batch.clear()
+            found += 1
+            if found == states:
+                break
+        tell(form.instruction)
+    judge(target, batch, tallies)
+    return tallies
+
+
+def judge(target: Target, batch: list[tuple[str, Any, Any]], tallies: dict[str, Tally]) -> None:
+    """Run a batch on the emulator and tally it. What differs is run once more: where the emulator does not do the same again, a clock
+    or a device was in it."""
+    doubtful = []
+    for (name, case, mine), theirs in zip(batch, target.emulated(case for _, case, _ in batch), strict=True):
+        tallies[name].cases += 1
+        if theirs is None or differing(target, case, mine, theirs):
+            doubtful.append((name, case, mine, theirs))
+    for (name, case, mine, first), second in zip(doubtful, target.emulated(case for _, case, _, _ in doubtful), strict=True):
+        if first is None or second is None:
+            tallies[name].wrong.append((case, {"end": ("some", "none")}))
+            continue
+        both = differing(target, case, mine, second)
+        found = {what: pair for what, pair in differing(target, case, mine, first).items() if both.get(what) == pair}
+        causes = f"{target.cause(case, mine)} > {target.cause(case, second)}"
+        entry = next((entry for entry in known() if found and entry.explains(target.emulator, name, causes, found)), None)
+        if entry is not None:
+            tallies[name].explained[entry] += 1
+        elif found:
+            tallies[name].wrong.append((case, found))
+
+
+def differing(target: Target, case: Any, mine: Any, theirs: Any) -> Differences:
+    """The differences in what the manual determines."""
+    found = target.differences(case, mine, theirs)
+    if found:
+        other = target.described(case, ones=True)
+        undetermined = {} if isinstance(other, str) else target.differences(case, mine, other)
+        found = {what: pair for what, pair in found.items() if what not in undetermined}
+    return found

@@ -1,0 +1,164 @@
+"""Runs cases on Hercules in S/370 mode: a program in storage takes them from a table, many in one process (hercules.s).
+
+Hercules answers commands only from a terminal. A rule of its automatic operator, set off by the disabled wait in which the
+program ends, has it save the results and leave."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from isa_specs.load import load
+from isa_specs.program import Program, assemble_program
+from tests.references.emulators import EmulatorError, run
+
+PROGRAM = "hercules"
+DRIVER = 0x402000  # above what twice 2 MiB and a displacement come to
+REGISTERS, BASE, NEW_PSWS = 0xE00, 0xE48, 0x58  # in the block of the prefix
+INTERRUPTIONS = ("external", "svc", "program", "check", "io")
+BLOCKS = (*range(0, 0x4000, 0x800), *range(0x7FE000, 0x800000, 0x800))  # those whose storage keys a case sets
+WINDOWS = (range(0x4000), range(0x7FE000, 0x800000))  # all the storage a case may change
+STORAGE = 0x800000
+SECONDS = 8  # for a table of cases, which takes one
+MOST = 10_000  # cases in a table
+
+CONFIGURATION = """\
+CPUSERIAL 000001
+CPUMODEL 0145
+MAINSIZE 8
+NUMCPU 1
+ARCHMODE S/370
+OSTAILOR QUIET
+SHCMDOPT DISABLE
+0EFE 3505
+"""
+START = """\
+hao tgt HHCCP011I
+hao cmd script end.rc
+loadcore table.core {driver:x}
+r 0=0000000000{driver:x}
+restart
+pause {seconds}
+script end.rc
+"""
+END = """\
+stopall
+pause 1
+savecore results.core {driver:x} {end:x}
+quit
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A state and what lies in storage; the rest of the 8 MiB is zero. ``keys`` are bytes, for the blocks in BLOCKS."""
+
+    name: str
+    code: bytes
+    psw: int
+    gpr: tuple[int, ...]
+    cr: tuple[int, ...]
+    prefix: int
+    comparator: int
+    keys: tuple[int, ...]
+    patches: tuple[tuple[int, bytes], ...]
+
+    def loaded(self) -> Iterator[tuple[int, bytes]]:
+        """All that is put into storage, later bytes over earlier ones; addresses are absolute."""
+        yield from self.patches
+        at = self.prefix
+        labels = driver().labels
+        new = b"".join(struct.pack(">Q", labels[name]) for name in INTERRUPTIONS)
+        for block in dict.fromkeys((0, at)):
+            yield block + NEW_PSWS, new
+            yield block + REGISTERS, struct.pack(">16IQI", *self.gpr, self.psw, DRIVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The state when the first interruption has been taken. ``changed``: bytes that differ from what was loaded, by address;
+    ``unfetched``: it is an instruction's that could not be fetched, if known."""
+
+    interruption: str
+    gpr: tuple[int, ...]
+    cr: tuple[int, ...]
+    prefix: int
+    comparator: int
+    keys: tuple[int, ...]
+    changed: dict[int, int]
+    unfetched: bool = False
+
+
+@cache
+def driver() -> Program:
+    """The program that runs a table of cases."""
+    source = Path(__file__).with_suffix(".s")
+    return assemble_program(load("s370"), source.read_text(encoding="ascii"), DRIVER, file=source.name)
+
+
+def word(label: str) -> int:
+    """A word of the program, as an offset from its beginning if it is an address."""
+    at = driver().labels[label] - DRIVER
+    return int.from_bytes(driver().bytes[at : at + 4], "big") - DRIVER
+
+
+def table(cases: Sequence[Case]) -> bytes:
+    """The storage from DRIVER on: the program, and as many cases as there is room for."""
+    image, count = bytearray(driver().bytes), 0
+    image += bytes(word("table") - len(image))
+    for case in cases:
+        patches = list(case.loaded())
+        row = struct.pack(">16IIIQ12s4x", *case.cr, case.prefix, len(patches), case.comparator, bytes(case.keys))
+        row += b"".join(struct.pack(">II", address, len(data)) + data + bytes(-len(data) % 8) for address, data in patches)
+        if len(image) + len(row) > word("results"):
+            break
+        image += row
+        count += 1
+    struct.pack_into(">I", image, driver().labels["count"] - DRIVER, count)
+    return bytes(image)
+
+
+def results(core: bytes) -> Iterator[Final]:
+    """What the program wrote down, from an image of the storage from DRIVER on."""
+    labels = driver().labels
+    done, = struct.unpack_from(">I", core, labels["done"] - DRIVER)
+    at = word("results")
+    for _ in range(done):
+        kind, prefix, *words, comparator, keys, count = struct.unpack_from(">II32IQ12sI", core, at)
+        pairs = struct.unpack_from(f">{2 * count}I", core, at + 160)
+        yield Final(INTERRUPTIONS[kind], tuple(words[:16]), tuple(words[16:]), prefix, comparator, tuple(keys),
+                    dict(zip(pairs[::2], pairs[1::2], strict=True)))
+        at += 160 + 8 * count
+
+
+def _started(cases: Sequence[Case]) -> tuple[list[Final], bool]:
+    """The results of the first cases, as many as there was room for, and whether the next one came to no end."""
+    with tempfile.TemporaryDirectory(prefix="hercules") as name:
+        folder = Path(name)
+        (folder / "table.core").write_bytes(table(cases))
+        (folder / "machine.cnf").write_text(CONFIGURATION)
+        (folder / "start.rc").write_text(START.format(driver=DRIVER, seconds=SECONDS))
+        (folder / "end.rc").write_text(END.format(driver=DRIVER, end=STORAGE - 1))
+        printed = run([PROGRAM, "-d", "-f", "machine.cnf"], folder, 3 * SECONDS, {"HERCULES_RC": "start.rc"})
+        saved = folder / "results.core"
+        if not saved.exists():
+            raise EmulatorError(f"Hercules saved no results:\n{printed[-2000:]}")
+        core = saved.read_bytes()
+    count, done, end = struct.unpack_from(">III", core, driver().labels["count"] - DRIVER)
+    return list(results(core)), done < count and end - DRIVER < word("limit")
+
+
+def run_cases(cases: Iterable[Case]) -> Iterator[Final | None]:
+    """What became of each case; None where Hercules came to no interruption."""
+    waiting = list(cases)
+    while waiting:
+        found, stuck = _started(waiting[:MOST])
+        yield from found
+        waiting = waiting[len(found) :]
+        if stuck:
+            yield None
+            waiting = waiting[1:]
