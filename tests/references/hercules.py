@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -39,15 +39,10 @@ SHCMDOPT DISABLE
 START = """\
 hao tgt HHCCP011I
 hao cmd script end.rc
-loadcore table.core {driver:x}
-r 0=0000000000{driver:x}
-restart
-pause {seconds}
-script end.rc
 """
 END = """\
 stopall
-pause 1
+pause {pause}
 savecore results.core {driver:x} {end:x}
 quit
 """
@@ -135,19 +130,26 @@ def results(core: bytes) -> Iterator[Final]:
         at += 160 + 8 * count
 
 
+def saved(files: Mapping[str, bytes], start: str, first: int, last: int) -> bytes:
+    """Run Hercules with the commands ``start`` until its CPU waits; storage from ``first`` to ``last`` then."""
+    for pause in (1, 5):  # seconds for the CPU to stop, which a busy host may take
+        with tempfile.TemporaryDirectory(prefix="hercules") as name:
+            folder = Path(name)
+            for file, content in files.items():
+                (folder / file).write_bytes(content)
+            (folder / "machine.cnf").write_text(CONFIGURATION)
+            (folder / "start.rc").write_text(START + start)
+            (folder / "end.rc").write_text(END.format(pause=pause, driver=first, end=last))
+            printed = run([PROGRAM, "-d", "-f", "machine.cnf"], folder, 8 * SECONDS, {"HERCULES_RC": "start.rc"})
+            if (folder / "results.core").exists():
+                return (folder / "results.core").read_bytes()
+    raise EmulatorError(f"Hercules saved no results:\n{printed[-2000:]}")
+
+
 def _started(cases: Sequence[Case]) -> tuple[list[Final], bool]:
     """The results of the first cases, as many as there was room for, and whether the next one came to no end."""
-    with tempfile.TemporaryDirectory(prefix="hercules") as name:
-        folder = Path(name)
-        (folder / "table.core").write_bytes(table(cases))
-        (folder / "machine.cnf").write_text(CONFIGURATION)
-        (folder / "start.rc").write_text(START.format(driver=DRIVER, seconds=SECONDS))
-        (folder / "end.rc").write_text(END.format(driver=DRIVER, end=STORAGE - 1))
-        printed = run([PROGRAM, "-d", "-f", "machine.cnf"], folder, 3 * SECONDS, {"HERCULES_RC": "start.rc"})
-        saved = folder / "results.core"
-        if not saved.exists():
-            raise EmulatorError(f"Hercules saved no results:\n{printed[-2000:]}")
-        core = saved.read_bytes()
+    commands = f"loadcore table.core {DRIVER:x}\nr 0={DRIVER:016x}\nrestart\npause {SECONDS}\nscript end.rc\n"
+    core = saved({"table.core": table(cases)}, commands, DRIVER, STORAGE - 1)
     count, done, end = struct.unpack_from(">III", core, driver().labels["count"] - DRIVER)
     return list(results(core)), done < count and end - DRIVER < word("limit")
 

@@ -1,0 +1,122 @@
+"""``python -m tests.benchmarks.emulators``: loops on described machines and on other emulators, the same bytes, best of several runs.
+
+Emulators are timed by the clock a program reads, or by two runs of different length, so that their start does not count."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import struct
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from isa_specs.load import load
+from isa_specs.program import Program, assemble_program
+from machine.jitted import JittedMachine
+from tests.references import hercules
+from tests.references.emulators import missing
+from tests.references.s370 import load_psw
+
+HERE = Path(__file__).parent
+S370_LOOPS = {"arithmetic": 2_000_000, "copy": 400_000, "sieve": 500}
+S370_MODES = {"supervisor": 0x0000000000000000, "problem": 0x0009000000000000, "problem, DAT": 0x0409000000000000}
+GOALS = {"hercules": 1.3, "bochs": 3.0}
+WAIT_PSW = 0x60
+
+
+@dataclass
+class Row:
+    """Seconds for one loop on the described machine and on others, each the best."""
+
+    loop: str
+    steps: int
+    ours: float
+    others: dict[str, float]
+
+
+def s370_program(loop: str, mode: int) -> tuple[Program, bytes]:
+    source = (HERE / "s370_loops.s").read_text(encoding="ascii")
+    program = assemble_program(load("s370"), source, 0)
+    image = bytearray(program.bytes)
+    labels = program.labels
+    struct.pack_into(">Q", image, labels["psw"], mode | labels["started"])
+    struct.pack_into(">II", image, labels["count"], S370_LOOPS[loop], labels[loop])
+    return program, bytes(image)
+
+
+def s370_described(loop: str, mode: int) -> tuple[float, int]:
+    """Seconds and instructions."""
+    program, image = s370_program(loop, mode)
+    machine = JittedMachine(load("s370"))
+    state = machine.state()
+    state.memory["storage"].load(0, image)
+    state["storage_size"] = (hercules.STORAGE >> 11) - 1
+    load_psw(state, program.labels["begin"])
+    machine.run(state, 3)  # up to where the clock is read
+    began = time.perf_counter()
+    ran = machine.run(state, 1 << 40, stop_at=["SVC"])
+    seconds = time.perf_counter() - began
+    assert ran.stopped == "break", ran
+    return seconds, ran.steps
+
+
+def s370_hercules(loop: str, mode: int) -> float:
+    """Seconds by Hercules' clock."""
+    program, image = s370_program(loop, mode)
+    core = hercules.saved({"program.core": image}, "loadcore program.core 0\nrestart\n", 0, 0x3FFF)
+    before, after = struct.unpack_from(">QQ", core, program.labels["before"])
+    return float(after - before) / 4096e6
+
+
+def s370_rows(runs: int) -> list[Row]:
+    rows = []
+    for loop in S370_LOOPS:
+        for mode, word in S370_MODES.items():
+            ours, theirs = [], []
+            for _ in range(runs):  # by turns, so that a busy moment hits both
+                ours.append(s370_described(loop, word))
+                theirs.append(s370_hercules(loop, word))
+            seconds, steps = min(ours)
+            rows.append(Row(f"{loop}, {mode}", steps, seconds, {"hercules": min(theirs)}))
+    return rows
+
+
+SUITES: dict[str, tuple[tuple[str, ...], Callable[[int], list[Row]]]] = {"s370": (("hercules",), s370_rows)}
+
+
+def table(name: str, rows: list[Row]) -> str:
+    others = list(dict.fromkeys(other for row in rows for other in row.others))
+    out = [f"## {name}", "", f"| loop | instructions | ours, M/s | {' | '.join(f'{other}, M/s | times' for other in others)} |",
+           f"|---|--:|--:|{'--:|' * 2 * len(others)}"]
+    for row in rows:
+        cells = [row.loop, f"{row.steps:,}", f"{row.steps / row.ours / 1e6:.0f}"]
+        for other in others:
+            seconds = row.others.get(other)
+            cells += ["", ""] if seconds is None else [f"{row.steps / seconds / 1e6:.0f}", f"{seconds / row.ours:.2f}"]
+        out.append(f"| {' | '.join(cells)} |")
+    for other in others:
+        ratios = [row.others[other] / row.ours for row in rows if other in row.others]
+        goal = f"; the goal is {GOALS[other]:g} times its speed" if other in GOALS else ""
+        out += ["", f"{other}: {min(ratios):.2f} to {max(ratios):.2f} times, geometric mean {statistics.geometric_mean(ratios):.2f}{goal}."]
+    return "\n".join(out) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    about = argparse.ArgumentParser(prog="python -m tests.benchmarks.emulators", description="Time loops against other emulators.")
+    about.add_argument("names", nargs="*", default=list(SUITES), help=f"of {', '.join(SUITES)}")
+    about.add_argument("--runs", type=int, default=5, help="the best counts (default: 5)")
+    asked = about.parse_args(arguments)
+    for name in asked.names:
+        programs, measure = SUITES[name]
+        if lacking := [why for program in programs if (why := missing(program))]:
+            print(*lacking, sep="\n", file=sys.stderr)
+        else:
+            print(table(name, measure(asked.runs)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
