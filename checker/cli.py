@@ -28,6 +28,7 @@ EPILOG = """commands besides checking:
   vcheck show SPEC INSTR       one instruction: description, encodings, footprint, verdict
   vcheck run SPEC GUEST        a program on the described machine, bare or under a monitor
   vcheck emit SPEC [INSTR]     the code generated from a description
+  vcheck fuzz SPEC [INSTR]     the readings of a description against each other
   vcheck explain [CODE]        what a code such as PG103 or SP207 means
   vcheck schema                the JSON Schema of --format json
   vcheck cache dir|clear       where results are remembered; forget them

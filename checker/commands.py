@@ -135,6 +135,13 @@ def emit(arguments: list[str]) -> int:
     return PROVED
 
 
+def fuzz(arguments: list[str]) -> int:
+    """The readings of a description held against each other."""
+    from checker.fuzz_command import fuzz as campaign
+
+    return campaign(arguments)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "list": list_, "show": show, "run": run, "emit": emit, "explain": explain, "schema": schema, "cache": cache,
+    "list": list_, "show": show, "run": run, "emit": emit, "fuzz": fuzz, "explain": explain, "schema": schema, "cache": cache,
 }

@@ -23,7 +23,7 @@ from machine.generated.slots import EVERY_KIND
 from machine.generated.state import GeneratedState
 from machine.jitted import JittedMachine
 from machine.outcomes import Trapped
-from machine.state import State
+from machine.state import Memory, State
 
 CHUNK = 4096  # rows a thread takes at a time
 STEPS, STATUS, ILEN, STORED = range(4)  # of what came of a case, before the arguments of its trap
@@ -63,6 +63,11 @@ class Batch:
             state.memory[space].load(address, data)
             state.record.unstored()
 
+    @property
+    def states(self) -> list[GeneratedState]:
+        """The states cases run on, one for each thread, as far as they do not belong to a case."""
+        return [state for state, _ in self._workers]
+
     def choose(self, *, bare: bool, undefined: int) -> None:
         """From now on: whether traps are delivered, and the bits of what the manual leaves undefined."""
         for state, _ in self._workers:
@@ -83,13 +88,13 @@ class Batch:
             raise MachineError(f"{self.machine.isa.name} has no component '{name}' {f'[{index}]' if index else ''}")
         return (room.offset - self._first) // 8 + index * room.limbs
 
-    def patch(self, row: NDArray[np.int64], address: int, data: bytes) -> None:
-        """Put up to ``8 * patches`` bytes at ``address`` before this case."""
+    def patch(self, row: NDArray[np.int64], address: int, data: bytes, first: int = 0) -> None:
+        """Put up to ``8 * patches`` bytes at ``address`` before this case, in patches from ``first`` on."""
         pieces = [data[i : i + 8] for i in range(0, len(data), 8)]
-        if len(pieces) > self.patches:
-            raise MachineError(f"{len(data)} bytes do not fit in {self.patches} patches")
+        if first + len(pieces) > self.patches:
+            raise MachineError(f"{len(data)} bytes do not fit in {self.patches - first} patches")
         for i, piece in enumerate(pieces):
-            at = self.state_words + 3 * i
+            at = self.state_words + 3 * (first + i)
             row[at : at + 3] = address + 8 * i, len(piece), int.from_bytes(piece.ljust(8, b"\0"), "little", signed=True)
 
     def set(self, row: NDArray[np.int64], values: Mapping[str, int | Sequence[int]]) -> None:
@@ -105,22 +110,33 @@ class Batch:
         isa = self.machine.isa
         return isa.cells[name].width if name in isa.cells else isa.arrays[name].width
 
-    def state(self, row: NDArray[np.int64]) -> State:
-        """The cells and arrays of a row as a plain state; its storage is empty but for what the row puts there."""
-        isa, state = self.machine.isa, State(self.machine.isa)
-        for name, cell in isa.cells.items():
-            state.cells[name] = self._value(row, self.column(name), cell.width)
-        for name, array in isa.arrays.items():
-            state.arrays[name] = [self._value(row, self.column(name, i), array.width) for i in range(array.length)]
-        for i in range(self.patches):
-            address, length, word = (int(n) for n in row[self.state_words + 3 * i : self.state_words + 3 * i + 3])
-            state.memory[self.space].load(address, (word & (1 << 64) - 1).to_bytes(8, "little")[:length])
+    def state(self, row: NDArray[np.int64], memory: dict[str, Memory] | None = None) -> State:
+        """The cells and arrays of a row as a plain state; its storage is ``memory``, or empty, but for what the row puts there."""
+        state = State.__new__(State)
+        state.isa, state.halted = self.machine.isa, ""
+        state.cells, state.arrays = self.components(row)
+        state.memory = memory or {name: Memory() for name, space in state.isa.spaces.items() if space.physical}
+        words = row[self.state_words : self.state_words + 3 * self.patches].view(np.uint64).tolist()
+        for address, length, word in zip(words[::3], words[1::3], words[2::3], strict=True):
+            if length:
+                state.memory[self.space].load(address, word.to_bytes(8, "little")[:length])
         return state
 
-    @staticmethod
-    def _value(row: NDArray[np.int64], column: int, width: int) -> int:
-        words = [int(row[column + limb]) & (1 << 64) - 1 for limb in range(limbs(width))]
-        return sum(word << 64 * limb for limb, word in enumerate(words))
+    def components(self, row: NDArray[np.int64]) -> tuple[dict[str, int], dict[str, list[int]]]:
+        """The cells and arrays of a row."""
+        words, layout = row[: self.state_words].view(np.uint64).tolist(), self.machine.generated.layout
+        cells, arrays = {}, {}
+        at = 0
+        for name, room in layout.cells.items():
+            cells[name] = words[at] if room.limbs == 1 else sum(word << 64 * i for i, word in enumerate(words[at : at + room.limbs]))
+            at += room.limbs
+        for name, room in layout.arrays.items():
+            elements = words[at : at + room.limbs * room.length]
+            at += len(elements)
+            arrays[name] = elements if room.limbs == 1 else [
+                sum(word << 64 * i for i, word in enumerate(elements[start : start + room.limbs]))
+                for start in range(0, len(elements), room.limbs)]
+        return cells, arrays
 
     # ---- running ----------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
-from readings import Case, Read, Readings, Skipped
+from readings import Case, Differ, Read, Readings, Skipped
 
 from checker.obligations import Asker
 from checker.solve import Solver
@@ -52,7 +52,7 @@ def try_(found: Readings, reads: list[Read], case: Case) -> str:
         return found.compare(reads, case)
     except Skipped:
         return "skipped"
-    except AssertionError as error:
+    except Differ as error:
         form = case.decoded.form
         where = f"{found.isa.name}, {form.instruction} ({form.template})"
         raise AssertionError(f"{where}: {error}\nfields {case.decoded.fields}\n{case.state}") from None
