@@ -8,12 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from checker.check import check
 from checker.obligations import Asker
+from checker.options import Options
 from checker.readings import Case, Differ, Read, Readings, Skipped
 from checker.solve import Solver
 from isa_specs.core import Form, Isa
-from machine.agreement import LOT, Agreement, Disagreement, Pair
+from machine.agreement import LOT, Agreement, Disagreement, Pair, touched
+from machine.innocuous import LOT as SQUARES
+from machine.innocuous import BatchSquares
 from machine.jitted import JittedMachine
+from machine.keeping import default_directory
+from machine.monitored import Square
 from machine.shrinking import shown, shrink
 from machine.state import State
 
@@ -154,6 +160,41 @@ class Symbolic:
         return Finding(shown(state) + said, (message(state) or str(error)).split("\n"))
 
 
+class Monitored:
+    """What is proved to commute with the headline profile's VM map does so on the jitted machine."""
+
+    def __init__(self, isa: Isa, spec: str, machine: JittedMachine):
+        self.isa, self.spec, self.machine = isa, spec, machine
+        self._squares: BatchSquares | None = None
+
+    def forms(self) -> frozenset[int]:
+        report = check(self.spec, Options(cache=default_directory()))
+        regions: dict[tuple[str, str], set[str]] = {}
+        for instruction in report.instructions:
+            for form in instruction.forms:
+                regions.setdefault((instruction.name, form.form), set()).add(form.squares.get(report.monitor, "unknown"))
+        return frozenset(i for i, form in enumerate(self.isa.forms) if regions.get((form.instruction, form.template)) == {"proved"})
+
+    @property
+    def squares(self) -> BatchSquares:
+        if self._squares is None:
+            report = check(self.spec, Options(cache=default_directory()))
+            controls = next(monitor.controls for monitor in report.monitors if monitor.name == report.monitor)
+            values = {name: int(value, 0) for name, value in controls.items()}
+            self._squares = BatchSquares(self.machine, self.isa.monitors[report.monitor], values)
+        return self._squares
+
+    def run(self, form: Form, seed: int, lot: int, count: int) -> Outcome:
+        found = self.squares.lot(form, seed, lot, count)
+        return Outcome({what: number for what, number in found.did.items() if number}, [self._told(square) for square in found.wrong[:1]])
+
+    def _told(self, square: Square) -> Finding:
+        lines = [f"{one.component}: {one.reason}: {one.virtual_before} to {one.virtual_after} on the virtual machine, "
+                 f"{one.real_before} to {one.real_after} on the real one" for one in square.differences]
+        state = touched(square.virtual_before, self.squares.plain)
+        return Finding(shown(state), lines or ["only on the jitted machine, not on the plain one"])
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """How a comparison is made, how many states a lot has, what it is called, and how many states a form gets by default."""
@@ -167,4 +208,5 @@ class Kind:
 COMPARISONS: dict[str, Kind] = {
     "jitted": Kind(Jitted, LOT, "plain machine against jitted machine", 10_000),
     "solver": Kind(Symbolic, SOLVER_LOT, "plain machine against the solver's reading", 200),
+    "monitored": Kind(Monitored, SQUARES, "jitted machine bare against monitored, where proved", 1_000_000),
 }

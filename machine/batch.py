@@ -181,6 +181,10 @@ class Batch:
         places = [divmod(place, 1 << slots.SPACE_SHIFT) for place in listed[: 2 * count : 2]]
         return {(names[number], at): word & (1 << 64) - 1 for (number, at), word in zip(places, listed[1 : 2 * count : 2], strict=True)}
 
+    def listed(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """How many words each row stored to, and which, the space's number above the offset, as far as there is room."""
+        return rows[:, self._listed], rows[:, self._listed + 1 : self._listed + 1 + 2 * self.stores : 2]
+
     def trapped(self, row: NDArray[np.int64]) -> Trapped | None:
         """The trap a case ended with."""
         at = self.state_words + 3 * self.patches

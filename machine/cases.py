@@ -182,16 +182,16 @@ class Sampler:
                 rows[changed, self.columns[which]] = wild[changed, which]
         for column, width in self.elements:
             some = np.flatnonzero(rng.random(count) < 0.5)
-            rows[some, column] = self._near(rng, len(some), width)
+            rows[some, column] = self.near(rng, len(some), width)
         width = self.isa.counter.width
         some = np.flatnonzero(rng.random(count) < 0.7)
-        rows[some, self.counter] = self._near(rng, len(some), width)
+        rows[some, self.counter] = self.near(rng, len(some), width)
         rows[rng.random(count) < 0.8, self.counter] &= ~1
         for i, row in enumerate(rows):
             self._place(codes, i, row, background)
         return rows
 
-    def _near(self, rng: np.random.Generator, count: int, width: int) -> NDArray[np.int64]:
+    def near(self, rng: np.random.Generator, count: int, width: int) -> NDArray[np.int64]:
         """Addresses in pages of the background, many of them near the ends of a page."""
         page = self.anchors[rng.integers(0, len(self.anchors), count)] << PAGE
         kind, inside = rng.integers(0, 4, count), rng.integers(0, 1 << PAGE, count)

@@ -10,12 +10,15 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from checker import cli, fuzz, symbolic
+from checker.check import check
 from checker.comparisons import COMPARISONS, Outcome
+from checker.options import Options
 from isa_specs.load import load
 from isa_specs.ops import OPERATORS
 from machine.agreement import Agreement
 from machine.cases import Sampler
 from machine.generated import emit
+from machine.innocuous import BatchSquares
 from machine.jitted import JittedMachine
 from machine.plain import Machine
 from machine.shrinking import shown, shrink
@@ -47,18 +50,19 @@ def jitted() -> JittedMachine:
 
 
 def test_agreement(capsys: Capture, snapshot: SnapshotAssertion) -> None:
-    code, out, err = vcheck(capsys, NAME, "--states", "60", "--solver", "5")
+    code, out, err = vcheck(capsys, NAME, "--states", "60", "--solver", "5", "--monitored", "500")
     assert (code, err) == (0, "")
     assert out == snapshot
 
 
 def test_the_same_whatever_the_number_of_processes(capsys: Capture) -> None:
-    one, two = (vcheck(capsys, NAME, "--states", "20", "--solver", "3", "--fresh", "--jobs", jobs) for jobs in ("1", "2"))
+    states = ("--states", "20", "--solver", "3", "--monitored", "100")
+    one, two = (vcheck(capsys, NAME, *states, "--fresh", "--jobs", jobs) for jobs in ("1", "2"))
     assert one == two
 
 
 def test_json(capsys: Capture) -> None:
-    code, out, _ = vcheck(capsys, NAME, "A", "--states", "20", "--solver", "2", "--format", "json", "--seed", "3")
+    code, out, _ = vcheck(capsys, NAME, "A", "--states", "20", "--solver", "2", "--monitored", "100", "--format", "json", "--seed", "3")
     told = json.loads(out)
     assert (code, told["isa"], told["seed"]) == (0, NAME, 3)
     jitted = next(form for form in told["forms"] if form["comparison"] == "jitted")
@@ -244,12 +248,12 @@ def test_shrinking() -> None:
 # ---- the solver's reading ------------------------------------------------------------------------------------------
 
 
-def solver_only(states: int) -> list[str]:
-    return [part for name in COMPARISONS for part in ("--states" if name == "jitted" else f"--{name}", str(states * (name == "solver")))]
+def only(comparison: str, states: int) -> list[str]:
+    return [part for name in COMPARISONS for part in ("--states" if name == "jitted" else f"--{name}", str(states * (name == comparison)))]
 
 
 def test_the_solver_agrees(capsys: Capture) -> None:
-    code, out, _ = vcheck(capsys, NAME, "A", *solver_only(20))
+    code, out, _ = vcheck(capsys, NAME, "A", *only("solver", 20))
     assert code == 0
     assert "1 forms, 20 states, at least 20 a form" in out
     assert " 1 asked" in out
@@ -265,7 +269,7 @@ def test_a_fault_in_the_symbolic_reading(capsys: Capture, monkeypatch: pytest.Mo
         return right(self, space, address, self.terms.concat(pieces))
 
     monkeypatch.setattr(symbolic._Run, "write_space", wrong)
-    code, out, _ = vcheck(capsys, NAME, "ST", *solver_only(20), "--fresh")
+    code, out, _ = vcheck(capsys, NAME, "ST", *only("solver", 20), "--fresh")
     assert code == 1
     assert "in the symbolic step" in out
     assert "again: vcheck fuzz third_generation ST --states 0 --solver 20" in out
@@ -276,8 +280,46 @@ def test_a_fault_in_the_text_for_the_solver(capsys: Capture) -> None:
     add = OPERATORS["add"]
     object.__setattr__(add, "smt", "bvsub")
     try:
-        code, out, _ = vcheck(capsys, NAME, "A", *solver_only(20), "--fresh")
+        code, out, _ = vcheck(capsys, NAME, "A", *only("solver", 20), "--fresh")
     finally:
         object.__setattr__(add, "smt", "bvadd")
     assert code == 1
     assert "the solver comes to another result" in out
+
+
+# ---- bare and under the monitor --------------------------------------------------------------------------------------
+
+
+def test_what_is_proved_commutes(capsys: Capture) -> None:
+    code, out, _ = vcheck(capsys, NAME, "LPSW", *only("monitored", 5000))
+    assert code == 0
+    assert "1 forms, 5,000 states" in out
+
+
+def test_what_is_not_proved_does_not_commute() -> None:
+    """The comparison sees what the proofs refute: an instruction that completes in user mode and reads the mode."""
+    isa = load("mode_sensitive")
+    squares = BatchSquares(JittedMachine(isa), next(iter(isa.monitors.values())))
+    report = check("mode_sensitive", Options())
+    for instruction in report.instructions:
+        lots = [squares.lot(form, 0, 0, 2000) for form in isa.instructions()[instruction.name]]
+        refuted = any("refuted" in form.squares.values() for form in instruction.forms)
+        assert any(not square.commutes for lot in lots for square in lot.wrong) == refuted, instruction.name
+
+
+def test_generated_code_that_looks_at_the_mode(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("machine.generated.build.cache.load", lambda *_: None)
+    monkeypatch.setattr("machine.generated.build.cache.store", lambda *_: None)
+    right = emit.Unit.source.func  # type: ignore[attr-defined]
+
+    def planted(unit: emit.Unit) -> str:
+        source: str = right(unit)
+        mode = unit.layout.cells["psw.m"].name
+        start = source.index("# S: ")
+        end = source.index("\n\n", start)
+        return source[:start] + source[start:end].replace(" - ", f" - LD(s + {mode}) - ", 1) + source[end:]
+
+    monkeypatch.setattr(emit.Unit, "source", property(planted))
+    code, out, _ = vcheck(capsys, NAME, "S", *only("monitored", 2000), "--fresh")
+    assert code == 1
+    assert "only on the jitted machine" in out
