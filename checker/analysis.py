@@ -136,7 +136,7 @@ class Analysis:
         for item in classified:
             by_name.setdefault(item.form.instruction, []).append(item)
         squares = {name: {id(s.form): s for s in found.squares} for name, (_, found) in checked.items()}
-        witnesses = Witnesses(states, asker, self.case.argument())
+        witnesses = Witnesses(states, asker, self.case.argument(), self.case.confirmer)
         for items in by_name.values():
             for questions in {(item.region, item.form.title): qs for item, qs in reversed([*self.exhibited(items)])}.values():
                 witnesses.prepare(questions[0])

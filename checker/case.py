@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from checker import model as report
 from checker.definitions import Definitions, Question
@@ -15,6 +17,9 @@ from checker.terms import Terms
 from isa_specs import core
 from isa_specs.diagnostics import Span
 
+if TYPE_CHECKING:
+    from checker.confirm import Confirmer
+
 
 class Case:
     """One description under check, with the forms asked for. ``unknown`` collects what could not be decided."""
@@ -26,6 +31,18 @@ class Case:
         self.unknown: list[report.Unknown] = []
         wanted = set(options.instructions)
         self.forms = [form for form in isa.forms if not wanted or form.instruction in wanted]
+
+    @cached_property
+    def confirmer(self) -> Confirmer | None:
+        """Runs counterexamples on the jitted machine, if that is asked for. Raises :class:`NotGenerated` where there is none."""
+        if not self.options.confirm:
+            return None
+        from checker.confirm import Confirmer  # llvmlite takes its time to load
+        from machine.jitted import NotGenerated, enabled
+
+        if not enabled():
+            raise NotGenerated("VCHECK_JIT=0")
+        return Confirmer(self.isa)
 
     def with_trait(self, states: States, asker: Asker, trait: str, ask: Callable[[Definitions], Question]) -> list[str]:
         """Instructions with a witness for a question that only makes sense for forms with ``trait``."""

@@ -53,7 +53,7 @@ def check(name: str, options: Options) -> Report:
 
 
 def _key(path: Path, options: Options) -> str:
-    asked = ["report", display(path), json.dumps([options.monitors, options.instructions]), program_digest()]
+    asked = ["report", display(path), json.dumps([options.monitors, options.instructions, options.confirm]), program_digest()]
     return digest([*asked, read_text(path, display(path))])
 
 
@@ -84,8 +84,12 @@ def _analyse(path: Path, options: Options) -> tuple[Report, dict[str, str]]:
                 raise no_such(what, name, list(known), isa.name)
     from checker.analysis import analyse
     from checker.hybrid import user_only
+    from machine.generated.layout import NotGenerated
 
-    report = analyse(isa, options)
+    try:
+        report = analyse(isa, options)
+    except NotGenerated as reason:
+        raise UsageError(f"there is no generated code to confirm with: {reason}") from None
     hybrid = {name for name, monitor in isa.monitors.items() if user_only(isa, monitor, options.timeout)}
     for monitor in report.monitors:
         monitor.user_only = monitor.name in hybrid

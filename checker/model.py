@@ -50,7 +50,8 @@ class Witness(Struct, kw_only=True):
     ``kind`` is the class it shows, ``place`` where its form is described, ``reason`` one sentence that says why. ``columns`` heads
     the two columns, ``program`` is the guest program that shows it, ``command`` reproduces it. ``replayed`` is true when the
     machine did what is claimed here; ``note`` says why it was not replayed, and ``disputed`` what the machine did instead:
-    that is a mistake of this program.
+    that is a mistake of this program. ``confirmed`` has the step as the jitted machine took it, bare and monitored, and what was
+    different after it; only with ``--confirm``.
     """
 
     form: str
@@ -65,6 +66,7 @@ class Witness(Struct, kw_only=True):
     replayed: bool = False
     note: str = ""
     disputed: str = ""
+    confirmed: list[str] | UnsetType = UNSET
 
 
 class Form(Struct, kw_only=True):

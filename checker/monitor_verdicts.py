@@ -26,7 +26,7 @@ class Monitors:
         self.case = case
 
     def verdict(self, name: str, profile: Profile, found: Squares, asker: Asker) -> report.Monitor:
-        witnesses = Witnesses(found.states, asker, self.case.argument())
+        witnesses = Witnesses(found.states, asker, self.case.argument(), self.case.confirmer)
         verdicts: dict[str, report.Verdict] = {}
         breaks: list[report.Break] = []
         by_name: dict[str, list[Square]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from checker import model as report
 from checker.definitions import Question
@@ -14,6 +15,9 @@ from checker.states import States
 from checker.terms import Term
 from isa_specs import core
 from machine.outcomes import Trapped
+
+if TYPE_CHECKING:
+    from checker.confirm import Confirmer
 
 COLUMNS = {"square": ("virtual machine", "real machine"), "single": ("before", "after")}
 SENSITIVITIES = ("control", "location", "mode", "resource")
@@ -33,10 +37,10 @@ class Shown:
 class Witnesses:
     """Finds, simplifies and replays witnesses under one profile."""
 
-    def __init__(self, states: States, asker: Asker, isa_argument: str):
+    def __init__(self, states: States, asker: Asker, isa_argument: str, confirmer: Confirmer | None = None):
         self.states, self.asker, self.isa = states, asker, states.isa
         self.replayer = Replayer(states)
-        self.isa_argument = isa_argument
+        self.isa_argument, self.confirmer = isa_argument, confirmer
         self.footprints = Footprints(self.isa)
 
     def find(self, question: Question, form: core.Form, region: str, *, simplify: bool = True) -> Shown:
@@ -59,9 +63,19 @@ class Witnesses:
                     problem = problem or str(error)
                     continue
                 if replayed.confirmed:
-                    return Shown(self.witness(pending.question, form, region, candidate, replayed, asserted), replayed.clause)
+                    shown = Shown(self.witness(pending.question, form, region, candidate, replayed, asserted), replayed.clause)
+                    return shown if self.confirmer is None else self.confirmed(shown, form, region, replayed, self.confirmer)
                 disputed = disputed or self.disputed(form, region, replayed)
         return disputed or self.unconfirmed(form, region, problem)
+
+    def confirmed(self, shown: Shown, form: core.Form, region: str, replayed: Replayed, confirmer: Confirmer) -> Shown:
+        """The witness with what generated code makes of it, disputed if that is something else."""
+        states = [(name, run.before) for name, run in replayed.runs]
+        problem = confirmer.problem(states)
+        if problem:
+            return Shown(report.Witness(form=form.template, region=region, reason="", disputed=problem), shown.clause)
+        shown.witness.confirmed = confirmer.steps(states, replayed.text, replayed.differences)
+        return shown
 
     def prepare(self, question: Question) -> None:
         """Have the first attempt of :meth:`find` solved while others are minimised and replayed."""

@@ -124,6 +124,8 @@ def _witness(witness: Witness, with_reason: bool = True) -> Iterator[str]:
     if witness.program:
         yield from ("```asm", *witness.program, "```", "")
     yield f"Replayed on the machine: {'yes' if witness.replayed else 'no'}" + (f" ({witness.note})." if witness.note else ".")
+    if witness.confirmed:
+        yield from ("", "On generated code, the first step that differs:", "", "```text", *witness.confirmed, "```")
     if witness.disputed:
         yield f"**Disputed**: {witness.disputed}"
     if witness.command:

@@ -142,6 +142,9 @@ def witness_lines(witness: Witness, paint: Paint = plain) -> Iterator[str]:
         yield "  guest program:"
         yield from (f"    {line}" for line in witness.program)
     yield f"  replayed: {'yes' if witness.replayed else 'no'}" + (f" ({witness.note})" if witness.note else "")
+    if witness.confirmed:
+        yield f"  on generated code, the first step that differs: {witness.confirmed[0]}"
+        yield from (f"    {line}" for line in witness.confirmed[1:])
     if witness.disputed:
         yield from _wrap(f"disputed: {witness.disputed}", "  ", 4)
     if witness.command:
