@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
 
 from checker.cache import Cache
@@ -29,11 +30,16 @@ TIMEOUT = 10.0  # seconds for one obligation, as the checker has
 
 def decide(name: str, numbers: list[int], folder: Path) -> list[Result]:
     """The results of some mutants of a description, by their numbers."""
+    every, campaign, swaps = deciders(name, folder)
+    return [swap(name, every[n], swaps) if every[n].kind == "swap" else check(name, every[n], campaign) for n in numbers]
+
+
+@cache
+def deciders(name: str, folder: Path) -> tuple[list[Mutant], Campaign, Swaps]:
+    """Once a process, for what they have found out is asked again: a register is exchanged on the way in and on the way out."""
     isa = load(name)
-    every = mutants(isa)
-    with Cache(folder) as cache, Solver(1, TIMEOUT, cache) as solver:
-        campaign, swaps = Campaign(isa, solver), Swaps(isa, name, solver)
-        return [swap(name, every[n], swaps) if every[n].kind == "swap" else check(name, every[n], campaign) for n in numbers]
+    solver = Solver(1, TIMEOUT, Cache(folder))
+    return mutants(isa), Campaign(isa, solver), Swaps(isa, name, solver)
 
 
 def check(name: str, mutant: Mutant, campaign: Campaign) -> Result:
