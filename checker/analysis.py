@@ -101,9 +101,11 @@ class Analysis:
         return self.case.with_trait(states, asker, "time", lambda define: define.depends_on_time(restricted))
 
     def invariants(self, states: States, asker: Asker) -> list[report.Invariant]:
-        """Every instruction and every delivery preserves every invariant."""
-        bodies = [*self.case.forms, *(delivery_form(trap) for trap in self.case.isa.traps.values() if trap.delivery is not None)]
-        support = [(condition, self.case.footprints.expression(condition).reads) for _, condition in self.case.isa.invariants]
+        """Every instruction, every delivery and every interrupt preserves every invariant."""
+        isa = self.case.isa
+        traps = [*isa.traps.values(), *(interrupt.trap for interrupt in isa.interrupts.values())]
+        bodies = [*self.case.forms, *(delivery_form(trap) for trap in traps if trap.delivery is not None)]
+        support = [(condition, self.case.footprints.expression(condition).reads) for _, condition in isa.invariants]
         asked = []
         for form in bodies:
             writes = self.case.footprints.form(form).writes

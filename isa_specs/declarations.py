@@ -230,6 +230,30 @@ class Declarations(Instructions):
         statements = self.whole_body(block, body, block, "a delivery", ["ilen"])
         trap.delivery = core.Function(f"deliver_{trap.name}", trap.params, None, statements, False, trap.span)
 
+    # ---- interrupts --------------------------------------------------------------------------------
+
+    def d_interrupt(self, node: Node) -> None:
+        override, name, params, when, doc, block = node.children
+        if name in self.isa.interrupts and override is None:
+            raise Mistake("SP101", f"interrupt '{name}' is declared twice", name.span, "an extension replaces with 'override'")
+        if override is not None and name not in self.isa.interrupts:
+            raise self.unknown(name, list(self.isa.interrupts), name.span, "interrupt to override")
+        body = Body("delivery")
+        listed = self.params(params, body)
+        trap = core.Trap(str(name), listed, "exit", "complete", str(doc)[1:-1] if doc else "", None, name.span)
+        statements = self.whole_body(block, body, block, "an interrupt", ["ilen"])
+        trap.delivery = core.Function(f"interrupt_{name}", listed, None, statements, False, name.span)
+        condition = self.plain(when, 1, "the condition of an interrupt")
+        self.conditions.append((condition, when.span))
+        self.isa.interrupts[str(name)] = core.Interrupt(str(name), condition, trap, name.span)
+
+    def d_idle(self, node: Node) -> None:
+        (when,) = node.children
+        if self.isa.idle is not None:
+            raise Mistake("SP101", "when the processor is idle is said twice", node.span)
+        self.isa.idle = self.plain(when, 1, "idle")
+        self.conditions.append((self.isa.idle, when.span))
+
     # ---- modes, invariants, fetch ------------------------------------------------------------------
 
     def d_modes(self, node: Node) -> None:

@@ -88,7 +88,7 @@ class Elaborator(Declarations):
         self.link_translations()
         for trap, block, body in self.deliveries:
             self.guarded(lambda trap=trap, block=block, body=body: self.delivery(trap, block, body), block)  # type: ignore[misc]
-        for kind in ("invariant", "fetch", "illegal", "expect"):
+        for kind in ("interrupt", "idle", "invariant", "fetch", "illegal", "expect"):
             self.each(by_kind.get(kind, []), lambda n: getattr(self, f"d_{n.kind}")(n))
         self.d_instructions(by_kind.get("instruction", []), by_kind.get("patch_before", []) + by_kind.get("patch_after", []))
         self.each(by_kind.get("monitor", []), self.d_monitor)
@@ -173,7 +173,8 @@ class Elaborator(Declarations):
         costs = Costs(self.errors)
         for function in isa.functions.values():  # called ones come before those that call them
             costs.measure(function)
-        bodies = [isa.fetch, *(trap.delivery for trap in isa.traps.values())]
+        outside = [interrupt.trap for interrupt in isa.interrupts.values()]
+        bodies = [isa.fetch, *(trap.delivery for trap in (*isa.traps.values(), *outside))]
         for body in bodies:
             if body is not None:
                 costs.measure(body)

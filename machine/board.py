@@ -1,23 +1,26 @@
-"""What stands around the processor: storage, devices, interrupts, and the state the machine starts in.
+"""What stands around the processor: storage, devices, and the state the machine starts in.
 
-A description says what instructions do. How much storage is installed, which component a console listens to and what a clock's tick
-does is the board's affair; it is declared in a file ``board.toml``, by names of the description. docs/monitors.md has its form.
+A description says what instructions and interrupts do. How much storage is installed, which component a console listens to and which
+interrupt a clock asks for is the board's affair; it is declared in a file ``board.toml``, by names of the description.
+docs/monitors.md has its form.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from isa_specs import core
-from isa_specs.core import Isa, Trap
-from isa_specs.diagnostics import NOWHERE, nearest
+from isa_specs.core import Isa
+from isa_specs.diagnostics import nearest
+from isa_specs.walk import expressions, statements, subexpressions
 from machine.errors import MachineError
-from machine.monitors.processor import Watch
+from machine.monitors.processor import Condition, Watch
+from machine.plain import Machine
 from machine.state import Place, State
 
 _PLACE = re.compile(r"([\w.]+)(?:\[(\w+)\]|\((\w+)\))?")
@@ -32,23 +35,18 @@ class BoardError(MachineError):
 
 
 @dataclass(frozen=True, slots=True)
-class Interrupt:
-    """What an event from outside does: ``trap`` is its delivery, possible while ``when`` holds; ``wakes`` is set first."""
+class Request:
+    """An interrupt as a device asks for it."""
 
-    name: str
-    trap: Trap
-    when: tuple[tuple[Place, int], ...]
-    wakes: tuple[tuple[Place, int], ...] = ()
-
-    def enabled(self, state: State) -> bool:
-        return all(state.get(place) == value for place, value in self.when)
+    interrupt: core.Interrupt
+    arguments: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Asks for ``interrupt`` every ``every`` instructions of the guest."""
+    """Asks for an interrupt every ``every`` instructions of the guest."""
 
-    interrupt: Interrupt
+    request: Request
     every: int
 
 
@@ -59,7 +57,7 @@ class Console:
 
     output: Place | None
     input: Place | None = None
-    interrupt: Interrupt | None = None
+    request: Request | None = None
     every: int = 1000
 
 
@@ -88,20 +86,64 @@ class Board:
     told: tuple[str, int, bool] | None = None
     start: dict[str, int] = field(default_factory=dict)
     host: dict[str, int] = field(default_factory=dict)
-    idle: tuple[tuple[Place, int], ...] = ()
     console: Console | None = None
     clocks: tuple[Clock, ...] = ()
     assisted: dict[str, Assisted] = field(default_factory=dict)
+    machine: Machine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.machine = Machine(self.isa)
 
     def waiting(self, state: State) -> bool:
         """Whether the processor does nothing until an interrupt."""
-        return any(state.get(place) == value for place, value in self.idle)
+        return self.isa.idle is not None and bool(self.machine.evaluate(self.isa.idle, state))
 
-    def watched(self, pending: Iterable[Interrupt]) -> Watch:
+    def enabled(self, request: Request, state: State) -> bool:
+        """Whether the processor would take the interrupt now."""
+        return bool(self.machine.evaluate(request.interrupt.condition, state))
+
+    def watched(self, pending: Iterable[Request]) -> Watch:
         """What the board has to be told of: output, waits, and that a pending interrupt is let in."""
-        output = self.console.output if self.console is not None else None
-        conditions = [*((idle,) for idle in self.idle), *(interrupt.when for interrupt in pending)]
-        return Watch(frozenset([output[0]] if output is not None else []), tuple(conditions))
+        looked = [request.interrupt.condition for request in pending]
+        parts = [(expr, conjuncts(expr)) for expr in (*looked, *([self.isa.idle] if self.isa.idle is not None else []))]
+        written = {name for expr, listed in parts if listed is None for name in components(expr)}
+        if self.console is not None and self.console.output is not None:
+            written.add(self.console.output[0])
+        return Watch(frozenset(written), tuple(listed for _, listed in parts if listed is not None))
+
+
+def conjuncts(expr: core.Expr) -> Condition | None:
+    """``a == 1 and b == 2`` as places with values; None for an expression that says anything else."""
+    match expr:
+        case core.Apply(op=op, args=(a, b)) if op.name == "and" and expr.width == 1:
+            left, right = conjuncts(a), conjuncts(b)
+            return None if left is None or right is None else left + right
+        case core.Apply(op=op, args=(core.Read() as read, core.Const() as value)) if op.name == "eq":
+            return (((read.cell.name, 0), value.value),)
+    return None
+
+
+def components(expr: core.Expr) -> frozenset[str]:
+    """The components an expression outside bodies looks at."""
+    out: set[str] = set()
+    for part in (inner for root in reached(expr) for inner in subexpressions(root)):
+        if isinstance(part, core.Read):
+            out.add(part.cell.name)
+        elif isinstance(part, core.ReadElement):
+            out.add(part.array.name)
+        elif isinstance(part, core.Load):
+            out.add(part.space.name)
+    return frozenset(out)
+
+
+def reached(expr: core.Expr) -> Iterator[core.Expr]:
+    """``expr`` and the expressions of the functions it calls."""
+    yield expr
+    for part in subexpressions(expr):
+        if isinstance(part, core.CallFunction):
+            for statement in statements(part.function.body):
+                for root in expressions(statement):
+                    yield from reached(root)
 
 
 def place_of(isa: Isa, text: str) -> Place:
@@ -130,7 +172,6 @@ def load_board(isa: Isa, path: Path) -> Board:
 class _Reader:
     def __init__(self, isa: Isa, data: Mapping[str, Any], folder: Path):
         self.isa, self.data, self.folder = isa, data, folder
-        self.interrupts = {name: self._interrupt(name, table) for name, table in data.get("interrupt", {}).items()}
 
     def board(self) -> Board:
         data, storage = self.data, self.data["storage"]
@@ -140,9 +181,9 @@ class _Reader:
         told = (storage["told"], storage["unit"], storage.get("last", False)) if "told" in storage else None
         return Board(
             self.isa, space.name, storage["size"], storage["own"], storage.get("origin", 0), told,
-            self._components(data.get("start", {})), self._components(data.get("host", {})), self._values(data.get("idle", {})),
+            self._components(data.get("start", {})), self._components(data.get("host", {})),
             self._console(data.get("console")),
-            tuple(Clock(self.interrupts[clock["interrupt"]], clock["every"]) for clock in data.get("clock", ())),
+            tuple(Clock(self._request(clock), clock["every"]) for clock in data.get("clock", ())),
             # What a monitor of an extension needs is of no use to the base.
             {name: self._assisted(table) for name, table in data.get("assisted", {}).items() if name in self.isa.monitors},
         )
@@ -154,24 +195,21 @@ class _Reader:
                 raise BoardError(f"{self.isa.name} has no component '{name}'", nearest(name, known))
         return dict(table)
 
-    def _values(self, table: Mapping[str, int]) -> tuple[tuple[Place, int], ...]:
-        return tuple((place_of(self.isa, text), value) for text, value in table.items())
-
     def _console(self, table: Mapping[str, Any] | None) -> Console | None:
         if table is None:
             return None
         output, typed = (place_of(self.isa, table[key]) if key in table else None for key in ("output", "input"))
-        interrupt = self.interrupts[table["interrupt"]] if "interrupt" in table else None
-        return Console(output, typed, interrupt, table.get("every", 1000))
+        return Console(output, typed, self._request(table) if "interrupt" in table else None, table.get("every", 1000))
 
-    def _interrupt(self, name: str, table: Mapping[str, Any]) -> Interrupt:
-        called = self.isa.functions.get(table["call"])
-        if called is None or called.result is not None or len(called.params) != len(table["arguments"]):
-            raise BoardError(f"{self.isa.name} has no procedure '{table['call']}' with {len(table['arguments'])} parameters")
-        args = tuple(core.Const(width, value) for (_, width), value in zip(called.params, table["arguments"], strict=True))
-        delivery = core.Function(name, (), None, [core.Call(called, args, NOWHERE)])
-        trap = Trap(name, (), "exit", "complete", f"interrupt {name}", delivery)
-        return Interrupt(name, trap, self._values(table.get("when", {})), self._values(table.get("wakes", {})))
+    def _request(self, table: Mapping[str, Any]) -> Request:
+        name, arguments = table["interrupt"], tuple(table.get("arguments", ()))
+        found = self.isa.interrupts.get(name)
+        if found is None:
+            raise BoardError(f"{self.isa.name} has no interrupt '{name}'", nearest(name, self.isa.interrupts))
+        widths = [width for _, width in found.trap.params]
+        if len(arguments) != len(widths) or any(not 0 <= value < 1 << width for value, width in zip(arguments, widths, strict=True)):
+            raise BoardError(f"interrupt '{name}' takes {len(widths)} arguments of {widths} bits, not {list(arguments)}")
+        return Request(found, arguments)
 
     def _assisted(self, table: Mapping[str, Any]) -> Assisted:
         leave = table["leave"]
@@ -182,4 +220,4 @@ class _Reader:
                         self._components(table["start"]), self._components(table["controls"]))
 
 
-__all__ = ["Assisted", "Board", "BoardError", "Clock", "Console", "Interrupt", "load_board", "place_of"]
+__all__ = ["Assisted", "Board", "BoardError", "Clock", "Console", "Request", "load_board", "place_of"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Literal
 
-from machine.board import Board, Interrupt
+from machine.board import Board, Request
 from machine.errors import MachineError
 from machine.monitors.processor import Processor, Stop
 from machine.monitors.windows import Storage
@@ -42,7 +42,7 @@ class Session:
         self.processor, self.state, self.board = processor, state, board
         self.output = bytearray()
         self.time = self.steps = 0
-        self.pending: deque[tuple[Interrupt, Place | None, int]] = deque()
+        self.pending: deque[tuple[Request, Place | None, int]] = deque()
         self.interrupts = self.wakes = 0
         self.last: Stop | None = None
         self._typed = deque(typed)
@@ -73,7 +73,7 @@ class Session:
                 self.time = wake
                 continue
             budget = min([end - self.steps - self.wakes, *(time - self.time for time in self._times())])
-            watch = self.board.watched(interrupt for interrupt, _, _ in self.pending)
+            watch = self.board.watched(request for request, _, _ in self.pending)
             stop = self.processor.run(self.state, budget, bare=True, watch=watch)
             self.last = stop
             self.steps += stop.steps
@@ -90,40 +90,38 @@ class Session:
         for i, clock in enumerate(self.board.clocks):
             while self._due[i] <= self.time:
                 self._due[i] += clock.every
-                if all(pending is not clock.interrupt for pending, _, _ in self.pending):  # a request stands until it is met
-                    self.pending.append((clock.interrupt, None, 0))
+                if all(pending is not clock.request for pending, _, _ in self.pending):  # a request stands until it is met
+                    self.pending.append((clock.request, None, 0))
         console = self.board.console
         while console is not None and self._next_byte is not None and self._next_byte <= self.time:
             byte = self._typed.popleft()
             self._next_byte = self._next_byte + console.every if self._typed else None
-            if console.interrupt is None:
+            if console.request is None:
                 assert console.input is not None
                 self.state.put(console.input, byte)
             else:
-                self.pending.append((console.interrupt, console.input, byte))
+                self.pending.append((console.request, console.input, byte))
 
     def _ready(self) -> bool:
-        return any(interrupt.enabled(self.state) for interrupt, _, _ in self.pending)
+        return any(self.board.enabled(request, self.state) for request, _, _ in self.pending)
 
     def _interrupt(self) -> bool:
         """Deliver the first pending interrupt that is enabled."""
-        for i, (interrupt, place, value) in enumerate(self.pending):
-            if interrupt.enabled(self.state):
+        for i, (request, place, value) in enumerate(self.pending):
+            if self.board.enabled(request, self.state):
                 del self.pending[i]
                 if place is not None:
                     self.state.put(place, value)
-                for wakes, awake in interrupt.wakes:
-                    self.state.put(wakes, awake)
-                self.processor.deliver(interrupt.trap, (), self.state, 0)
+                self.processor.deliver(request.interrupt.trap, request.arguments, self.state, 0)
                 self.interrupts += 1
                 return True
         return False
 
     def _wake(self) -> int | None:
         """When the next interrupt comes that is enabled now."""
-        times = [self._due[i] for i, clock in enumerate(self.board.clocks) if clock.interrupt.enabled(self.state)]
-        console = self.board.console
-        if console is not None and self._next_byte is not None and console.interrupt is not None and console.interrupt.enabled(self.state):
+        times = [self._due[i] for i, clock in enumerate(self.board.clocks) if self.board.enabled(clock.request, self.state)]
+        typed = self.board.console.request if self.board.console is not None else None
+        if self._next_byte is not None and typed is not None and self.board.enabled(typed, self.state):
             times.append(self._next_byte)
         return min(times, default=None)
 

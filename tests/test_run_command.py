@@ -183,8 +183,16 @@ def test_no_such_monitor(capsys: Capture) -> None:
 def test_boards(capsys: Capture, tmp_path: Path) -> None:
     guest = source(tmp_path, "start: HALT\n")
     assert "put a board.toml beside the guest" in refused(capsys, "RN005", "paged", source(tmp_path, "start: ldi 1\n", "paged.s"))
-    source(tmp_path, '[storage]\nspace = "storage"\nsize = 4096\nown = 1024\n[idle]\nstoped = 1\n', "board.toml")
+    source(tmp_path, '[storage]\nspace = "storage"\nsize = 4096\nown = 1024\n[start]\nstoped = 1\n', "board.toml")
     assert "did you mean 'stopped'" in refused(capsys, "RN005", "third_generation", guest)
+    clocked = '[storage]\nspace = "storage"\nsize = 4096\nown = 1024\n[[clock]]\nevery = 9\ninterrupt = '
+    source(tmp_path, clocked + '"timer"\n', "board.toml")
+    assert "third_generation has no interrupt 'timer'" in refused(capsys, "RN005", "third_generation", guest)
+    wait = source(tmp_path, "start: LPSW 0\n", "wait.s")
+    source(tmp_path, clocked + '"interval_time"\n', "board.toml")
+    assert "did you mean 'interval_timer'" in refused(capsys, "RN005", "s370", wait)
+    source(tmp_path, clocked + '"external_signal"\narguments = [64]\n', "board.toml")
+    assert "takes 1 arguments of [6] bits" in refused(capsys, "RN005", "s370", wait)
     source(tmp_path, "[storage\n", "board.toml")
     assert "board.toml: " in refused(capsys, "RN005", "third_generation", guest)
     source(tmp_path, "[storage]\nsize = 1\n", "board.toml")

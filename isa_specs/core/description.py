@@ -67,6 +67,17 @@ class Form:
     label: str = ""
 
 
+@dataclass(eq=False, slots=True)
+class Interrupt:
+    """An event from outside the processor. Between two instructions at which ``condition`` holds it is taken: ``trap`` is its delivery,
+    with what the device that asks for it tells as arguments."""
+
+    name: str
+    condition: Expr
+    trap: Trap
+    span: Span = NOWHERE
+
+
 @dataclass(frozen=True, slots=True)
 class Prefix:
     """A prefix group: byte -> value of the field ``name``; 0 when absent."""
@@ -119,6 +130,8 @@ class Isa:
     spaces: dict[str, Space] = field(default_factory=dict)
     registers: dict[str, Register] = field(default_factory=dict)
     traps: dict[str, Trap] = field(default_factory=dict)
+    interrupts: dict[str, Interrupt] = field(default_factory=dict)
+    idle: Expr | None = None  # the processor does nothing until an interrupt
     functions: dict[str, Function] = field(default_factory=dict)
     names: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)  # size keyword, words
     prefixes: dict[str, Prefix] = field(default_factory=dict)
