@@ -13,7 +13,7 @@ from checker.case import Case
 from checker.classify import Classified, Classifier, Truth
 from checker.controls import Square, Squares
 from checker.definitions import Definitions, Question
-from checker.deliveries import delivery_form
+from checker.deliveries import delivery_form, interrupt_form
 from checker.monitor_verdicts import Monitors
 from checker.obligations import Asker
 from checker.options import Options
@@ -103,8 +103,8 @@ class Analysis:
     def invariants(self, states: States, asker: Asker) -> list[report.Invariant]:
         """Every instruction, every delivery and every interrupt preserves every invariant."""
         isa = self.case.isa
-        traps = [*isa.traps.values(), *(interrupt.trap for interrupt in isa.interrupts.values())]
-        bodies = [*self.case.forms, *(delivery_form(trap) for trap in traps if trap.delivery is not None)]
+        deliveries = [delivery_form(trap) for trap in isa.traps.values() if trap.delivery is not None]
+        bodies = [*self.case.forms, *deliveries, *map(interrupt_form, isa.interrupts.values())]
         support = [(condition, self.case.footprints.expression(condition).reads) for _, condition in isa.invariants]
         asked = []
         for form in bodies:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 
 import pytest
 from mutations.campaign import Campaign
+from mutations.page import KINDS, PAGE
 from mutations.results import survivors
 from mutations.sites import MEMORY, mutants
 from mutations.swaps import Swaps
@@ -68,3 +70,12 @@ def test_a_guard_on_what_keeps_an_invariant_is_noticed(solver: Solver) -> None:
     isa = load("x86")
     (mutant,) = [m for m in mutants(isa) if (m.where, m.what) == ("write_cr0", "trap mode_not_described")]
     assert "preserves" in Campaign(isa, solver).killed(mutant)
+
+
+def test_the_page_counts_the_mutants_there_are() -> None:
+    """Whoever adds a check has to run the campaign."""
+    rows = re.findall(r"^\| ([\w/]+) \|(.*)\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    shown = {name: [int(cell) for cell in cells.split("|")] for name, cells in rows if name in bundled()}
+    counted = {name: [sum(m.kind == kind for m in mutants(load(name))) for kind in KINDS] for name in bundled()}
+    assert {name: [cells[0], cells[3], cells[5]] for name, cells in shown.items()} == counted
+    assert "unexplained" not in PAGE.read_text(encoding="utf-8")

@@ -30,7 +30,7 @@ CHECKS = """
 SWAPS = """
     An assignment by which hardware loads a register of the guest on entry, or saves it on exit, where a profile declares the register as
     `guest in`. The finding names who should have exchanged it. While the guest runs, the register is then the host's, and the squares of
-    what reads or writes it may break as well.
+    what reads or writes it may break as well; the table has the first six that do.
 """
 GUARDS = """
     Any other conditional trap: of operands, tables, undefined encodings. One mutant for each statement of a description's own text,

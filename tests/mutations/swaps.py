@@ -16,12 +16,13 @@ from isa_specs import core
 
 from .sites import Mutant, Subject
 
+ENOUGH = 6  # instructions that break without a register
 REPORTS = Path(__file__).parent.parent.parent / "reports"
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A component that is not exchanged, who should have done it, and the instructions and deliveries whose squares break for it."""
+    """A component that is not exchanged, who should have done it, and instructions and deliveries whose squares break for it."""
 
     monitor: str
     component: str
@@ -68,21 +69,29 @@ class Swaps:
         return [(lost.component, lost.culprit) for lost in profile.not_swapped]
 
     def breaks(self, monitor: core.Monitor, component: str) -> tuple[str, ...]:
-        """The instructions and deliveries that do not commute when ``component`` is the host's while a guest runs."""
+        """Instructions and deliveries that do not commute when ``component`` is the host's while a guest runs; when ENOUGH are found the
+        others are not looked at."""
         footprints = Footprints(self.isa)
 
         def touches(form: core.Form) -> bool:
             found = footprints.form(form)
             return component in found.reads | found.writes
 
-        forms = [form for form in self.isa.forms if touches(form)]
+        by_name: dict[str, list[core.Form]] = {}
+        for form in filter(touches, self.isa.forms):
+            by_name.setdefault(form.instruction, []).append(form)
         traps = {n: t for n, t in self.isa.traps.items() if t.delivery is not None and touches(delivery_form(t))}
         keeps = {n: fixed(keep, self.controls[monitor.name].get(n)) for n, keep in monitor.keeps.items()}
         keeps[component] = replace(keeps[component], how="host", saved_in=None)
-        swapless = {n: replace(keep, saved_in=None) for n, keep in keeps.items()}  # they were decided before
-        part = replace(self.isa, forms=forms, traps=traps)
-        squares = Profile(Terms(), part, replace(monitor, keeps=swapless), self.solver, footprints).check(forms)
-        return tuple(dict.fromkeys(square.form.instruction for square in squares.squares if square.verdict != "proved"))
+        swapless = replace(monitor, keeps={n: replace(keep, saved_in=None) for n, keep in keeps.items()})  # they were decided before
+        found: dict[str, None] = {}
+        groups = [*by_name.values(), []]
+        while groups and len(found) < ENOUGH:
+            forms = groups.pop(0)
+            part = replace(self.isa, forms=forms, traps={} if groups else traps)
+            squares = Profile(Terms(), part, swapless, self.solver, footprints).check(forms).squares
+            found.update(dict.fromkeys(square.form.instruction for square in squares if square.verdict != "proved"))
+        return tuple(found)
 
 
 def fixed(keep: core.Keep, value: int | None) -> core.Keep:
