@@ -15,7 +15,8 @@ from checker.obligations import Asker, Pending
 from checker.regions import regions
 from checker.solve import Solver
 from checker.states import States
-from checker.terms import Substitution, Term, walk
+from checker.term import Term, walk
+from checker.terms import Substitution
 from isa_specs import core
 
 MAX_ROUNDS = 400

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from checker.deliveries import is_delivery
 from checker.regions import OUTSIDE
 from checker.states import States
-from checker.symbolic import Start, Step
-from checker.terms import Term
+from checker.steps import Start, Step
+from checker.term import Term
 from isa_specs import core
 
 

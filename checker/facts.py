@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checker.terms import Term
+from checker.term import Term
 
 
 class Facts:

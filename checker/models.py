@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
-from checker.terms import Term, walk
+from checker.term import Term, walk
 from isa_specs.ops import OPERATORS
 
 MIN_TRIES = 24

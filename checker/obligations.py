@@ -9,7 +9,8 @@ from checker.definitions import Question
 from checker.models import Model
 from checker.smtlib import Writer
 from checker.solve import Answer, Solver
-from checker.terms import Term, Terms, walk
+from checker.term import Term, walk
+from checker.terms import Terms
 
 PROOFS = ("invariant", "runs")  # questions that mostly have no witness
 

@@ -12,8 +12,9 @@ from checker.footprint import Footprints
 from checker.obligations import Asker
 from checker.solve import Solver
 from checker.states import States
-from checker.symbolic import Start, Step
-from checker.terms import Term, Terms
+from checker.steps import Start, Step
+from checker.term import Term
+from checker.terms import Terms
 from isa_specs import core
 
 Ask = Callable[[list[str]], Question]

@@ -19,8 +19,9 @@ from checker.models import Evaluator, Model
 from checker.obligations import Asker
 from checker.regions import OUTSIDE, regions
 from checker.states import States
-from checker.symbolic import Step
-from checker.terms import Term, Terms, walk
+from checker.steps import Step
+from checker.term import Term, walk
+from checker.terms import Terms
 from isa_specs import core
 from isa_specs.encoding import Decoded, decoder, padded
 from machine.activation import READ

@@ -14,8 +14,8 @@ from checker.definitions import Question
 from checker.footprint import Footprints
 from checker.models import Evaluator, Model
 from checker.states import States
-from checker.symbolic import Start, Step
-from checker.terms import Term, walk
+from checker.steps import Start, Step
+from checker.term import Term, walk
 from isa_specs import core
 from isa_specs.assembly import disassemble
 from isa_specs.elements import EncodeError

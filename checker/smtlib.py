@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from checker.terms import Term
+from checker.term import Term
 from isa_specs.ops import OPERATORS
 
 LOGIC = "QF_AUFBV"

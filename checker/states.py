@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from checker.symbolic import Start, Step, Symbolic, unknown
-from checker.terms import Term, Terms
+from checker.steps import Start, Step, unknown
+from checker.symbolic import Symbolic
+from checker.term import Term
+from checker.terms import Terms
 from isa_specs import core
 
 CLASSES = {"mode": "mode", "relocation": "location", "resource": "resource", "hidden": "resource", "data": "resource",

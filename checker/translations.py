@@ -13,8 +13,8 @@ from checker.definitions import Question
 from checker.footprint import Footprint, Footprints
 from checker.obligations import Asker
 from checker.states import States
-from checker.symbolic import Start, Step
-from checker.terms import Term
+from checker.steps import Start, Step
+from checker.term import Term
 from isa_specs import core
 
 

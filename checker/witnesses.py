@@ -12,7 +12,7 @@ from checker.models import Evaluator, Model, minimise
 from checker.obligations import Asker
 from checker.replay import NotReplayable, Replayed, Replayer, hex_
 from checker.states import States
-from checker.terms import Term
+from checker.term import Term
 from isa_specs import core
 from machine.outcomes import Trapped
 

@@ -9,7 +9,7 @@ from checker.obligations import Asker
 from checker.readings import Case, Differ, Read, Skipped
 from checker.readings import Readings as BothReadings
 from checker.replay import NotReplayable, Replayer
-from checker.terms import Term
+from checker.term import Term
 from checker.witnesses import ATTEMPTS
 from isa_specs import core
 from isa_specs.encoding import decoder

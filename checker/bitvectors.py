@@ -1,0 +1,275 @@
+"""Bit-vector terms, shared and simplified as they are built.
+
+The two runs an obligation compares share almost all of their terms; because equal terms are one object here,
+most comparisons are settled before a solver sees them. Conditions are one bit wide, as in the core form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from checker.term import MAX_WORD, Term
+from isa_specs.ops import OPERATORS, Operator, to_signed
+
+T = TypeVar("T")
+
+_LOGIC = {"and", "or", "xor"}
+
+
+class BitVectors:
+    """Builds terms over bit vectors, each once."""
+
+    def __init__(self) -> None:
+        self._table: dict[tuple[Any, ...], Term] = {}
+        self._kept: dict[Any, Any] = {}
+        self.true = self.const(1, 1)
+        self.false = self.const(1, 0)
+
+    def kept(self, make: Callable[[], T]) -> T:
+        """What is to live as long as these terms, one of each kind."""
+        if make not in self._kept:
+            self._kept[make] = make()
+        made: T = self._kept[make]
+        return made
+
+    def _make(self, op: str, args: tuple[Term, ...], data: Any, width: int, address: int = 0) -> Term:
+        key = (op, data, width, address, args)  # shared terms are equal when they are one object
+        found = self._table.get(key)
+        if found is None:
+            found = self._table[key] = Term(len(self._table), op, args, data, width, address)
+        return found
+
+    # ---- leaves -----------------------------------------------------------------------------
+
+    def const(self, width: int, value: int) -> Term:
+        return self._make("const", (), value & ((1 << width) - 1), width)
+
+    def var(self, name: str, width: int) -> Term:
+        return self._make("var", (), name, width)
+
+    def memory(self, name: str, address: int, width: int) -> Term:
+        return self._make("memory", (), name, width, address)
+
+    # ---- operators ----------------------------------------------------------------------------
+
+    def apply(self, op: Operator, args: tuple[Term, ...]) -> Term:
+        """An operator row applied to terms of equal width."""
+        name = op.name
+        first = args[0]
+        width = 1 if op.result == "bit" else first.width
+        if first.op == "const" and args[-1].op == "const":
+            return self.const(width, op.plain(first.width, *[arg.data for arg in args]))
+        if len(args) == 1:
+            if first.op == name:  # not, neg: involutions
+                return first.args[0]
+            return self._make(name, args, None, width)
+        a, b = args
+        if op.commutes and (a.op == "const" or (b.op != "const" and a.ident > b.ident)):
+            a, b = b, a
+        simple = self._simplify(name, a, b, width)
+        return simple if simple is not None else self._make(name, (a, b), None, width)
+
+    def _simplify(self, name: str, a: Term, b: Term, width: int) -> Term | None:
+        same = a is b
+        ones = (1 << a.width) - 1
+        if name == "eq":
+            if same:
+                return self.true
+            if a.width == 1 and b.op == "const":
+                return a if b.data else self.negate(a)
+            if b.op == "const" and a.op == "ite" and a.args[1].op == "const" and a.args[2].op == "const":
+                yes, no = a.args[1].data == b.data, a.args[2].data == b.data
+                return self.true if yes and no else a.args[0] if yes else self.negate(a.args[0]) if no else self.false
+            if b.op == "const" and a.op == "zext":
+                inner = a.args[0]
+                return self.false if b.data >> inner.width else self.eq(inner, self.const(inner.width, b.data))
+            if b.op == "const" and a.op == "concat":
+                return self._split_equality(a, b)
+            return None
+        if name == "ult":
+            return self.false if same or (b.op == "const" and b.data == 0) else None
+        if name == "slt":
+            return self.false if same else None
+        if name in ("ule", "sle"):
+            return self.true if same else None
+        if name in ("and", "or"):
+            if same:
+                return a
+            if b.op == "const":
+                if b.data == (0 if name == "and" else ones):
+                    return b
+                if b.data == (ones if name == "and" else 0):
+                    return a
+            if a.width == 1 and (self.negate(a) is b):
+                return self.false if name == "and" else self.true
+            return self._masked(name, a, b.data) if b.op == "const" else None
+        if name == "xor":
+            if same:
+                return self.const(width, 0)
+            if b.op == "const" and b.data == 0:
+                return a
+            if b.op == "const" and a.op == "xor" and a.args[1].op == "const":
+                return self.apply(OPERATORS["xor"], (a.args[0], self.const(width, a.args[1].data ^ b.data)))
+            return None
+        if name == "sub":
+            if same:
+                return self.const(width, 0)
+            if b.op == "const":
+                return self.add(a, self.const(width, -b.data))
+            return None
+        if name == "add":
+            if b.op == "const":
+                if b.data == 0:
+                    return a
+                if a.op == "add" and a.args[1].op == "const":
+                    return self.add(a.args[0], self.const(width, a.args[1].data + b.data))
+            return None
+        if name in ("shl", "lshr", "ashr") and b.op == "const":
+            return self._shifted(name, a, b.data)
+        return None
+
+    def _masked(self, name: str, a: Term, mask: int) -> Term | None:
+        """A mask of one run of ones is a slice between constants: what is known of those bits shows."""
+        low = (mask & -mask).bit_length() - 1
+        high = mask.bit_length()
+        if mask != (1 << high) - (1 << low):
+            return None
+        above, inside, below = a.width - high, high - low, low
+        if name == "and":
+            parts = [self.const(above, 0), self.extract(a, high - 1, low), self.const(below, 0)]  # those of no width fall away
+            return self.concat([part for part in parts if part.width])
+        kept = [self.extract(a, a.width - 1, high)] if above else []
+        return self.concat([*kept, self.const(inside, -1), *([self.extract(a, low - 1, 0)] if below else [])])
+
+    def _shifted(self, name: str, a: Term, by: int) -> Term | None:
+        """Shifts by constants are joins and slices."""
+        width = a.width
+        if by == 0:
+            return a
+        if name == "ashr":
+            return None
+        if by >= width:
+            return self.const(width, 0)
+        if name == "shl":
+            return self.concat([self.extract(a, width - 1 - by, 0), self.const(by, 0)])
+        return self.extend(self.extract(a, width - 1, by), width, False)
+
+    def _split_equality(self, joined: Term, constant: Term) -> Term:
+        result, low = self.true, joined.width
+        for part in joined.args:
+            low -= part.width
+            result = self.both(result, self.eq(part, self.const(part.width, constant.data >> low)))
+        return result
+
+    def add(self, a: Term, b: Term) -> Term:
+        return self.apply(OPERATORS["add"], (a, b))
+
+    def eq(self, a: Term, b: Term) -> Term:
+        return self.apply(OPERATORS["eq"], (a, b))
+
+    def both(self, a: Term, b: Term) -> Term:
+        return self.apply(OPERATORS["and"], (a, b))
+
+    def either(self, a: Term, b: Term) -> Term:
+        return self.apply(OPERATORS["or"], (a, b))
+
+    def negate(self, a: Term) -> Term:
+        return self.apply(OPERATORS["xor"], (a, self.true))
+
+    def all(self, terms: list[Term]) -> Term:
+        result = self.true
+        for term in terms:
+            result = self.both(result, term)
+        return result
+
+    def any(self, terms: list[Term]) -> Term:
+        result = self.false
+        for term in terms:
+            result = self.either(result, term)
+        return result
+
+    # ---- structure --------------------------------------------------------------------------------
+
+    def ite(self, condition: Term, then: Term, other: Term) -> Term:
+        if then is other:
+            return then
+        if condition.op == "const":
+            return then if condition.data else other
+        if condition.op == "xor" and condition.args[1] is self.true:
+            return self.ite(condition.args[0], other, then)
+        if then.width == 1 and not then.address:
+            if then.op == "const":
+                return self.either(condition, other) if then.data else self.both(self.negate(condition), other)
+            if other.op == "const":
+                return self.either(self.negate(condition), then) if other.data else self.both(condition, then)
+        if then.op == "ite" and then.args[0] is condition:
+            then = then.args[1]
+        if other.op == "ite" and other.args[0] is condition:
+            other = other.args[2]
+        if then is other:
+            return then
+        return self._make("ite", (condition, then, other), None, then.width, then.address)
+
+    def extract(self, arg: Term, high: int, low: int) -> Term:
+        if low == 0 and high == arg.width - 1:
+            return arg
+        if arg.op == "const":
+            return self.const(high - low + 1, arg.data >> low)
+        if arg.op == "extract":
+            inner = arg.data[1]
+            return self.extract(arg.args[0], high + inner, low + inner)
+        if arg.op == "concat":
+            at = arg.width
+            kept = []
+            for part in arg.args:
+                at -= part.width
+                top, bottom = min(high, at + part.width - 1), max(low, at)
+                if top >= bottom:
+                    kept.append(self.extract(part, top - at, bottom - at))
+            return self.concat(kept)
+        if arg.op == "zext":
+            inner_width = arg.args[0].width
+            if low >= inner_width:
+                return self.const(high - low + 1, 0)
+            if high < inner_width:
+                return self.extract(arg.args[0], high, low)
+            return self.extend(self.extract(arg.args[0], inner_width - 1, low), high - low + 1, False)
+        if arg.op == "ite" and (arg.args[1].op == "const" or arg.args[2].op == "const"):
+            return self.ite(arg.args[0], self.extract(arg.args[1], high, low), self.extract(arg.args[2], high, low))
+        if arg.op in _LOGIC and (arg.args[1].op == "const" or arg.width > MAX_WORD):
+            return self.apply(OPERATORS[arg.op], (self.extract(arg.args[0], high, low), self.extract(arg.args[1], high, low)))
+        return self._make("extract", (arg,), (high, low), high - low + 1)
+
+    def extend(self, arg: Term, width: int, signed: bool) -> Term:
+        if width == arg.width:
+            return arg
+        if arg.op == "const":
+            return self.const(width, to_signed(arg.data, arg.width) if signed else arg.data)
+        if not signed and arg.op == "zext":
+            arg = arg.args[0]
+        return self._make("sext" if signed else "zext", (arg,), width - arg.width, width)
+
+    def concat(self, parts: list[Term]) -> Term:
+        flat: list[Term] = []
+        for part in parts:
+            for piece in part.args if part.op == "concat" else (part,):
+                if flat and flat[-1].op == "const" and piece.op == "const":
+                    last = flat.pop()
+                    flat.append(self.const(last.width + piece.width, last.data << piece.width | piece.data))
+                elif flat and flat[-1].op == "extract" and piece.op == "extract" and flat[-1].args[0] is piece.args[0] \
+                        and flat[-1].data[1] == piece.data[0] + 1:
+                    last = flat.pop()
+                    flat.append(self.extract(piece.args[0], last.data[0], piece.data[1]))
+                else:
+                    flat.append(piece)
+        if len(flat) == 1:
+            return flat[0]
+        if flat[0].op == "const" and flat[0].data == 0:
+            width = sum(part.width for part in flat)
+            return self.extend(self.concat(flat[1:]), width, False)
+        return self._make("concat", tuple(flat), None, sum(part.width for part in flat))
+
+    def call(self, name: str, args: tuple[Term, ...], width: int) -> Term:
+        """An uninterpreted (extern) operation."""
+        return self._make("call", args, name, width)
