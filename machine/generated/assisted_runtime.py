@@ -6,13 +6,14 @@ Its text stands in each generated module of a machine with such hardware.
 
 from __future__ import annotations
 
-from machine.generated.monitor_runtime import count, held, moved, note_unlike, pointed, stepped, unlike
+from machine.generated.monitor_runtime import count, held, moved, note_unlike, pointed, reflected, stepped, unlike
 from machine.generated.monitor_slots import (
     CARRY,
     EXIT_REASONS,
     GOES_ON,
     M_APART,
     M_APART_COUNT,
+    M_ARGUMENTS,
     M_DELIVERED,
     M_DIRECT,
     M_DISTURBED,
@@ -41,9 +42,9 @@ from machine.generated.monitor_slots import (
     REFUSED,
     SLOW,
     SPENT,
-    STANDS,
 )
 from machine.generated.primitives import (
+    ARGUMENT_WORDS,
     ARGUMENTS,
     COUNTER,
     EVERY_KIND,
@@ -133,9 +134,15 @@ def raised(s: int, m: int) -> int:
     reason = LD(s + ARGUMENTS)
     count(LD(m + M_TRAPS) + 8 * k, 1)
     undisturbed(s, m)
-    if deliver(s, k, LD(s + ILEN)) < 0:  # the guest's own delivery has failed: its machine stops
-        count(m + M_DELIVERED, 1)
-        return called_away(s, m, STANDS)
+    ilen = LD(s + ILEN)
+    copy(LD(m + M_ARGUMENTS), s + ARGUMENTS, ARGUMENT_WORDS)
+    if deliver(s, k, ilen) < 0:  # the hardware cannot, as to storage that is not there: done here, it may fail for good
+        out = called_away(s, m, GOES_ON)
+        if out != GOES_ON:
+            return out
+        copy(s + ARGUMENTS, LD(m + M_ARGUMENTS), ARGUMENT_WORDS)
+        ST(s + ILEN, ilen)
+        return reflected(s, m, k, 1)
     if guest_mode(s, LD(m + M_PROFILE)) == 1:
         count(m + M_DELIVERED, 1)
         out = held(s, m)

@@ -151,6 +151,7 @@ class Block:
         the record: in use, and saved."""
         self._set(at.M_RESUME, resume)
         self._set(at.M_LEAVE, self._put([leave[0], len(leave) - 1, *leave[1:]]))
+        self._set(at.M_ARGUMENTS, self._put([0] * self.layout.constants["ARGUMENT_WORDS"]))
         words = [word for pair in pairs for word in pair]
         self._set(at.M_PAIRS, self._put(words))
         self._set(at.M_PAIR_COUNT, len(words) // 2)

@@ -43,10 +43,11 @@ from __future__ import annotations
     M_DELIVERED,  # a counter: traps the guest has got from the hardware
     M_EXITS,  # for each trap EXIT_REASONS words: how often it has ended a guest's turn, by its first argument
     M_REASON,  # 1 + the first argument of the last, when it was greater
+    M_ARGUMENTS,  # those of a trap, while it is delivered
     M_LAST,  # the trap counted last
     M_DISTURBED,  # image: how often a component of the monitor's was changed by its guest
-) = range(0, 38 * 8, 8)
-M_SIZE = 38 * 8
+) = range(0, 39 * 8, 8)
+M_SIZE = 39 * 8
 EXIT_REASONS = 256
 
 

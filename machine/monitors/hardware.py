@@ -221,11 +221,12 @@ class HardwareMonitor(Monitor):
                 self.counters.reflected += 1
                 return Stop(done, "trap", stop.last)
             written = self.below.deliver(trapped.trap, trapped.args, self.real, trapped.ilen, watch)
-            if self.real.halted:  # the guest's own delivery has failed: its machine stops, the real one does not
-                virtual.halted, self.real.halted = self.real.halted, ""
-                self.counters.delivered += 1
+            if self.real.halted:  # the hardware cannot deliver it, as to storage that is not there: done here, it may fail for good
+                self.real.halted = ""
                 self._leave(virtual)
-                return Stop(done, "halted", stop.last)
+                self.counters.reflected += 1
+                written = self.deliver(trapped.trap, trapped.args, virtual, trapped.ilen, watch)
+                return Stop(done, "halted" if virtual.halted else "watched" if written else "steps", stop.last, written)
             if not self.in_guest():
                 return self._exited(virtual, stop, trapped, done, bare, watch)
             self.counters.delivered += 1
