@@ -8,6 +8,7 @@ from functools import cached_property
 from isa_specs.core import Isa, Trap
 from machine.generated import slots
 from machine.generated.facts import Analysis
+from machine.generated.memory import Record
 from machine.generated.slots import EVERY_KIND
 from machine.generated.state import GeneratedState
 from machine.jitted import JittedMachine
@@ -22,6 +23,17 @@ from machine.state import Memory, Place, Recorder, State
 def can_map(memory: Memory) -> bool:
     """Whether generated code can be shown this storage where it lies."""
     return isinstance(memory, Storage) and memory.room is not None and not (memory.origin | len(memory)) % GRAIN
+
+
+def conditions_in(record: Record, watch: Watch) -> list[list[tuple[int, int]]] | None:
+    """What is waited for, as words of the record with their values; None where it is more than words."""
+    found: list[list[tuple[int, int]]] = []
+    for condition in watch.conditions:
+        words = [(record.layout.word(name, index), value) for (name, index), value in condition]
+        if any(word is None for word, _ in words):
+            return None
+        found.append([(word, value) for word, value in words if word is not None])
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,10 @@ class JittedProcessor:
         writers = self._writers(watch)
         record.set_stops([], writers.forms)
         record[slots.PASS] = 0
-        leave = 0 if bare and not writers.deliveries else EVERY_KIND
+        known = conditions_in(record, watch)
+        if known is not None:
+            record.wait_for(known)
+        leave = EVERY_KIND if not bare or known is None or writers.exact_deliveries else 0
         done, last = 0, None
         while done < max_steps:
             if state.halted:
@@ -126,7 +141,7 @@ class JittedProcessor:
                 written = self._delivered(state, last, status, writers, watch)
             else:
                 counters.direct += steps
-                if tried:
+                if tried or status == slots.MET:
                     written = watch.met(state)
             if written:
                 return Stop(done, "watched", last, written)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from machine.generated.monitor_runtime import count, held, moved, note_unlike, pointed, reflected, stepped, unlike
 from machine.generated.monitor_slots import (
     CARRY,
+    EXIT,
     EXIT_REASONS,
     GOES_ON,
     M_APART,
@@ -60,7 +61,7 @@ from machine.generated.primitives import (
     run,
 )
 from machine.generated.runtime import copy
-from machine.generated.slots import COUNTER_AT, ILEN, LEAVE, LIMIT, PASS, STATUS, VIEW
+from machine.generated.slots import COUNTER_AT, ILEN, KIND, LEAVE, LIMIT, PASS, STATUS, VIEW
 
 # ---- hardware -----------------------------------------------------------------------------
 
@@ -131,7 +132,9 @@ def raised(s: int, m: int) -> int:
     """The guest has trapped: the hardware delivers it, and may leave the guest for that; then its monitor carries out the instruction."""
     k = -1 - LD(s + STATUS) >> 1
     counter = LD(s + COUNTER_AT)
-    reason = LD(s + ARGUMENTS)
+    reason = 0
+    if LD(s + KIND) == EXIT:  # the hardware says why, in the first argument
+        reason = LD(s + ARGUMENTS)
     count(LD(m + M_TRAPS) + 8 * k, 1)
     undisturbed(s, m)
     ilen = LD(s + ILEN)

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from isa_specs.core import Trap
 from machine.generated import monitor_slots as at
 from machine.generated import slots
-from machine.generated.layout import Layout, Room
-from machine.generated.memory import DECODED_TABLE, Cells, Record, reserve
+from machine.generated.layout import Room
+from machine.generated.memory import DECODED_TABLE, MAX_CONDITION_WORDS, Cells, Record, condition_words, reserve
 
-CONDITION_WORDS = 512
 IMAGES = 5
 EXTRA = 2048  # words for short lists
 Pointers = dict[int, int]
@@ -33,8 +32,8 @@ class Block:
         cells = len(record.isa.cells) + len(record.isa.arrays)
         reasons = at.EXIT_REASONS if exits else 0
         pointers = 24 * (3 + 3 * len(record.spaces))
-        sizes = [at.M_SIZE, *[8 * words] * IMAGES, 16 * 3 * (cells + EXTRA), pointers, forms + 8, forms + 8, 8 * CONDITION_WORDS, 8 * traps,
-                 8 * traps * reasons, 8, 8 * EXTRA]
+        sizes = [at.M_SIZE, *[8 * words] * IMAGES, 16 * 3 * (cells + EXTRA), pointers, forms + 8, forms + 8, 8 * MAX_CONDITION_WORDS,
+                 8 * traps, 8 * traps * reasons, 8, 8 * EXTRA]
         self._room, self.address = reserve(sum(size + 63 & ~63 for size in sizes))
         self.words = memoryview(self._room).cast("q")
         self._free = 0
@@ -57,7 +56,7 @@ class Block:
         effects_at, self.stops_at = self._take(forms + 8), self._take(forms + 8)
         self._room[effects_at : effects_at + forms] = bytes(effects)
         self._set(at.M_EFFECTS, self.address + effects_at)
-        self._conditions = self._take(8 * CONDITION_WORDS)
+        self._conditions = self._take(8 * MAX_CONDITION_WORDS)
         self._set(at.M_CONDITIONS, self.address + self._conditions)
         self._traps = self._take(8 * traps)
         self._set(at.M_TRAPS, self.address + self._traps)
@@ -171,11 +170,9 @@ class Block:
         if self._room[self.stops_at : self.stops_at + len(wanted)] != wanted:
             self._room[self.stops_at : self.stops_at + len(wanted)] = wanted
             self.record.forget()  # entries do not know of stops
-        words: list[int] = []
-        for condition in conditions:
-            words += [len(condition), *(word for pair in condition for word in pair)]
+        words = condition_words(conditions)
         for i, word in enumerate(words):
-            self.words[self._conditions // 8 + i] = word - (word >> 63 << 64)
+            self.words[self._conditions // 8 + i] = word
         self._set(at.M_CONDITION_BYTES, 8 * len(words))
 
     def taken(self, slot: int) -> int:
@@ -204,6 +201,9 @@ class Block:
 
     def disturbed(self, names: Iterable[str]) -> dict[str, int]:
         """How often these cells were found changed since this was last asked."""
+        first = self.disturbed_image + self.layout.constants["STATE"]
+        if not self._room[first : first + 8 * self.layout.constants["STATE_WORDS"]].strip(b"\0"):
+            return {}
         found = {name: max(self.taken(self.disturbed_image + room.offset + 8 * limb) for limb in range(room.limbs))
                  for name in names for room in [self.layout.cells[name]]}
         return {name: times for name, times in found.items() if times}
@@ -215,13 +215,7 @@ class Block:
 
 
 def _reason(trap: Trap, argument: int) -> str:
-    return f"{trap.name} {argument}" if trap.params else trap.name
+    return f"{trap.name} {argument}" if trap.params and trap.kind == "exit" else trap.name
 
 
-def word_of(layout: Layout, name: str, index: int) -> int | None:
-    """Where the record has a cell or an element; None for what is not one word of it."""
-    room = layout.cells.get(name) or layout.arrays.get(name)
-    return room.offset + 8 * index if room is not None and room.limbs == 1 else None
-
-
-__all__ = ["Block", "Pointers", "word_of"]
+__all__ = ["Block", "Pointers"]

@@ -117,6 +117,11 @@ class Layout:
         """The name of the word that points to ``what`` of a space: base, flags or cover."""
         return f"s{buffer.number}_{plain_name(buffer.name)}_{what}"
 
+    def word(self, name: str, index: int) -> int | None:
+        """Where the record has a cell or an element; None for what is not one word of it."""
+        room = self.cells.get(name) or self.arrays.get(name)
+        return room.offset + WORD * index if room is not None and room.limbs == 1 else None
+
     @property
     def size(self) -> int:
         return (self._end + 63) // 64 * 64

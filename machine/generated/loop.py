@@ -296,7 +296,11 @@ def _ended(unit: Unit) -> None:
     unit.layout.constants["DELIVERIES"] = unit.layout.take(max(len(traps), 1))
     code("ST(s + DELIVERED, LD(s + DELIVERED) + 1)")
     code("ST(s + DELIVERIES + 8 * k, LD(s + DELIVERIES + 8 * k) + 1)")
-    code("return deliver(s, k, ilen)")
+    code("then = deliver(s, k, ilen)")
+    code("if then >= 0 and met(s, LD(s + CONDITIONS), LD(s + CONDITIONS_END)) == 1:")
+    code(f"    ST(s + STATUS, {slots.MET})")
+    code("    return -1")
+    code("return then")
     unit.add(code.text)
 
 

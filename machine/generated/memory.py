@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import mmap
-from collections.abc import ItemsView, Iterator, MutableMapping
+from collections.abc import ItemsView, Iterable, Iterator, MutableMapping, Sequence
 from typing import Protocol
 
 from isa_specs.core import Isa
@@ -19,6 +19,19 @@ JOURNAL_BYTES = slots.UNDO_BYTES << 22  # an instruction takes at most 2**20 ope
 DECODED_TABLE = slots.DECODED_BYTES * (slots.DECODED_ENTRIES + 1)
 FILL_LIMIT = 1 << 26
 _WORD = (1 << 64) - 1
+
+
+MAX_CONDITION_WORDS = 512
+
+
+def condition_words(conditions: Iterable[Sequence[tuple[int, int]]]) -> list[int]:
+    """Conditions as generated code reads them: words of the record, with their values."""
+    words: list[int] = []
+    for condition in conditions:
+        words += [len(condition), *(word - (word >> 63 << 64) for pair in condition for word in pair)]
+    if len(words) > MAX_CONDITION_WORDS:
+        raise MachineError("more conditions to wait for than there is room for")
+    return words
 
 
 def reserve(size: int) -> tuple[mmap.mmap, int]:
@@ -113,6 +126,16 @@ class Record:
             for page in list(cells.pages()):
                 cells.flags[page] = 0
         self.forget()
+
+    def wait_for(self, conditions: Iterable[Sequence[tuple[int, int]]]) -> None:
+        """The conditions that end a run after a delivery."""
+        if not self[slots.CONDITIONS]:
+            room = self.point_slot(slots.CONDITIONS, 8 * MAX_CONDITION_WORDS)
+            self._conditions = memoryview(room).cast("q")
+        words = condition_words(conditions)
+        for i, word in enumerate(words):
+            self._conditions[i] = word
+        self[slots.CONDITIONS_END] = self[slots.CONDITIONS] + 8 * len(words)
 
     def set_stops(self, addresses: list[int], forms: list[bool]) -> None:
         """Where a run is to stop: before these addresses and these forms."""

@@ -46,7 +46,7 @@ from machine.generated.monitor_slots import (
     WATCHED,
 )
 from machine.generated.primitives import BYTE, COUNTER, EVERY_KIND, LD, ST, deliver, directly, exported, mapped, outline, run, undoes
-from machine.generated.runtime import copy
+from machine.generated.runtime import copy, met
 from machine.generated.slots import CONTEXT, COUNTER_AT, EXECUTED, FORM, ILEN, KIND, LEAVE, LIMIT, PASS, STATUS, UNKNOWN
 
 # ---- monitors -----------------------------------------------------------------------------
@@ -138,17 +138,7 @@ def astray(s: int, m: int) -> int:
 def held(s: int, m: int) -> int:
     """Whether one of the conditions that end a turn holds in the state of the guest's machine."""
     p = LD(m + M_CONDITIONS)
-    end = p + LD(m + M_CONDITION_BYTES)
-    while p != end:
-        n = LD(p)
-        same = 1
-        for j in range(0, n):
-            if LD(s + LD(p + 8 + 16 * j)) != LD(p + 16 + 16 * j):
-                same = 0
-        if same == 1:
-            return WATCHED
-        p = p + 8 + 16 * n
-    return GOES_ON
+    return met(s, p, p + LD(m + M_CONDITION_BYTES)) * WATCHED
 
 
 def reflected(s: int, m: int, k: int, bare: int) -> int:

@@ -49,6 +49,7 @@ from __future__ import annotations
 ) = range(0, 39 * 8, 8)
 M_SIZE = 39 * 8
 EXIT_REASONS = 256
+EXIT = 4  # in TRAP_KINDS
 
 
 # M_MODE

@@ -401,3 +401,21 @@ def listed(p: int, n: int, value: int) -> int:
     return 0
 
 
+
+
+# ---- what is waited for: for each condition how many words, then for each where it is and what it has to be ------------------
+
+
+@outline
+def met(s: int, p: int, end: int) -> int:
+    """Whether one of the conditions from ``p`` to ``end`` holds."""
+    while p != end:
+        n = LD(p)
+        same = 1
+        for j in range(0, n):
+            if LD(s + LD(p + 8 + 16 * j)) != LD(p + 16 + 16 * j):
+                same = 0
+        if same == 1:
+            return 1
+        p = p + 8 + 16 * n
+    return 0

@@ -42,8 +42,10 @@ from __future__ import annotations
     VIEW,  # whose state the record holds: 0 the real machine's, else that of the guest of so many monitors
     OWN_TABLE,  # decoded instructions of the real machine
     OTHER_TABLE,  # and those of guests that a monitor carries out; 0 without
+    CONDITIONS,  # of which one that holds after a delivery ends a run, and where they end; see ``met``
+    CONDITIONS_END,
     BYTES,  # those fetched, a word each
-) = range(0, 40 * 8, 8)
+) = range(0, 42 * 8, 8)
 VALUE = BYTES + 16 * 8  # of an EXECUTE, least significant word first
 WORDS = VALUE + 8 * 8  # the packed fields of the decoded instruction
 EVERY_KIND = 31  # a bit for each of TRAP_KINDS
@@ -70,4 +72,4 @@ SPACE_SHIFT = 48  # in the log a space's number stands above the address
 END, TEST, KEEP, JOIN, NUMBER, ADDRESS, WHERE, LITERAL, PACK, ALONE = range(10)
 
 # Why a run stopped, when not because of a trap.
-LIMIT, STOPPED, HALT, PLAIN, BROKEN = 0, 1, 2, 3, 4
+LIMIT, STOPPED, HALT, PLAIN, BROKEN, MET = range(6)

@@ -241,7 +241,7 @@ class HardwareMonitor(Monitor):
 
     def _exited(self, virtual: State, stop: Stop, trapped: Trapped, done: int, bare: bool, watch: Watch) -> Stop:
         """The guest has left for its monitor: carry out the instruction it could not."""
-        reason = f"{trapped.trap.name} {trapped.args[0]}" if trapped.args else trapped.trap.name
+        reason = f"{trapped.trap.name} {trapped.args[0]}" if trapped.args and trapped.trap.kind == "exit" else trapped.trap.name
         self.counters.exits[reason] += 1
         self._take(virtual)
         assert stop.last is not None

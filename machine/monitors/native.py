@@ -14,14 +14,14 @@ from isa_specs import core
 from isa_specs.core import Monitor as Profile
 from machine.generated import monitor_slots as at
 from machine.generated import slots
-from machine.generated.block import Block, Pointers, word_of
+from machine.generated.block import Block, Pointers
 from machine.generated.facts import physical
 from machine.generated.memory import Cells
 from machine.generated.monitoring import maps_of
 from machine.generated.state import GeneratedState
-from machine.jitted_processor import JittedProcessor, can_map
+from machine.jitted_processor import JittedProcessor, can_map, conditions_in
 from machine.monitors.monitor import Monitor
-from machine.monitors.processor import NOTHING, Condition, Counters, Processor, Stop, Watch
+from machine.monitors.processor import NOTHING, Counters, Processor, Stop, Watch
 from machine.monitors.vmmap import TABLE_ROOM
 from machine.rooms import GRAIN
 from machine.state import State
@@ -59,8 +59,8 @@ class Native(Monitor):
             return True
         assert self.block is not None
         forms, deliveries = self.processor.writers(watch.written)
-        conditions = [self._words(condition) for condition in watch.conditions]
-        if deliveries or None in conditions:
+        conditions = conditions_in(self.block.record, watch)
+        if deliveries or conditions is None:
             return False
         below = watch.among(self.map.shared)
         if isinstance(self.below, Native):
@@ -68,14 +68,9 @@ class Native(Monitor):
                 return False
         else:
             self.block.record.set_stops([], self.processor.writers(below.names)[0])
-        self.block.wait_for(forms, [condition for condition in conditions if condition is not None])
+        self.block.wait_for(forms, conditions)
         self._watch = watch
         return True
-
-    def _words(self, condition: Condition) -> list[tuple[int, int]] | None:
-        assert self.block is not None
-        words = [(word_of(self.block.layout, name, index), value) for (name, index), value in condition]
-        return None if any(word is None for word, _ in words) else [(word, value) for word, value in words if word is not None]
 
 
 class NativeMonitor(Native):

@@ -14,7 +14,7 @@ from machine.board import Assisted
 from machine.errors import MachineError
 from machine.generated import monitor_slots as at
 from machine.generated import slots
-from machine.generated.block import Block, word_of
+from machine.generated.block import Block
 from machine.generated.layout import Room
 from machine.generated.memory import Cells
 from machine.generated.monitoring import maps_of
@@ -64,7 +64,7 @@ class NativeHardwareMonitor(Native, HardwareMonitor):
     def _laid_out(self, state: GeneratedState) -> Block | None:
         vm, record, isa = self.map, state.record, self.isa
         layout = record.layout
-        pairs = [(word_of(layout, *place), word_of(layout, name, 0)) for place, name in self.saved.items()]
+        pairs = [(layout.word(*place), layout.word(name, 0)) for place, name in self.saved.items()]
         words = [(used, kept) for used, kept in pairs if used is not None and kept is not None]
         if len(words) != len(pairs) or self._seen is None:
             return None
