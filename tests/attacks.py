@@ -90,9 +90,9 @@ def attack(board: Board, monitor: str, seed: int, processor: Processor, tally: T
 def attacker_of(board: Board, rng: random.Random) -> Program:
     """A program that begins as the file for its description says, and goes on with random code."""
     source = next(path for path in VECTORS.iterdir() if board.isa.name.startswith(path.stem)).read_text(encoding="utf-8")
-    first = guests.assembled(board, "\n".join([*(f"p{i} = 0" for i in range(8)), source]), "attacker")
+    first = guests.assembled(board, "\n".join([*(f"p{i} = 0\nu{i} = 0" for i in range(8)), source]), "attacker")
     end = first.origin + len(first.bytes)
-    places = [f"p{i} = {end + rng.randrange(CODE) & ~1:#x}" for i in range(8)]
+    places = [f"p{i} = {end + rng.randrange(CODE) & ~1:#x}\nu{i} = {rng.randrange(2)}" for i in range(8)]
     made = guests.assembled(board, "\n".join([*places, source]), "attacker")
     return Program(made.origin, made.bytes + random_code(board.isa, rng, CODE), made.labels, ())
 

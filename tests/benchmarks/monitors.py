@@ -42,13 +42,13 @@ class Point:
 
 
 def speed(board: Board, source: str, monitor: str, below: Processor, steps: int) -> float:
-    """Guest instructions a second. The guest has to come to its end."""
+    """Guest instructions in a second of processor time. The guest has to come to its end."""
     program = guests.assembled(board, source, "benchmark")
     made = guests.monitored(board, program, monitor, processor=below) if monitor else guests.bare(board, program, processor=below)
     made.session.run(8)  # what is found out only once
-    began, done = time.perf_counter(), made.session.steps
+    began, done = time.process_time(), made.session.steps
     ending = made.session.run(2 * steps)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     if ending != "waiting":
         raise SystemExit(f"{board.isa.name} {monitor}: the guest has not come to its end")
     return (made.session.steps - done) / seconds
