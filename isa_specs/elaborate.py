@@ -13,6 +13,7 @@ from isa_specs.declarations import Declarations
 from isa_specs.diagnostics import Diagnostic, Enough, Mistake, Mistakes, Span, SpecError
 from isa_specs.families import Families
 from isa_specs.guards import late_guards
+from isa_specs.instructions import sections
 from isa_specs.reader import Node, Word
 from isa_specs.scope import Body, CellComponent, Component, Definition, GroupComponent
 
@@ -77,6 +78,7 @@ class Elaborator(Declarations):
     def declare(self, nodes: list[Node]) -> None:
         self.file_order = list(dict.fromkeys(node.span.file for node in nodes))
         nodes = Families(self.errors).expand(nodes)
+        self.sections = sections(nodes)
         by_kind: dict[str, list[Node]] = {}
         for node in nodes:
             by_kind.setdefault(node.kind, []).append(node)

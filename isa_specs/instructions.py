@@ -20,6 +20,7 @@ class Instructions(Monitors):
 
     formats: dict[str, core.Format]
     where_places: dict[core.Form, Span]
+    sections: dict[Node, str]
     patches: dict[str, list[Node]]  # by the instruction they are for
     decided: set[Node]  # patches whose condition made sense for some form
     undecided: dict[Node, Diagnostic]
@@ -103,7 +104,7 @@ class Instructions(Monitors):
             template = template.replace("{" + key + "}", str(value))
         self.check_template(template, clauses.get("template", node), body.fields, fixed)
         free = {key: width for key, width in fields.items() if key not in fixed}
-        cites = text_of(clauses["cites"].children[0]) if "cites" in clauses else ""
+        cites = text_of(clauses["cites"].children[0]) if "cites" in clauses else self.sections.get(node, "")
         form = core.Form(str(name), text_of(title), template, built, free, constants, where, statements,
                          expectations.in_force(body.expects, self.file_order), cites, node.span)
         self.isa.forms.append(form)
@@ -227,6 +228,18 @@ class Instructions(Monitors):
                 raise Mistake("SP111", f"'{names}' has no word for {fixed[name]}", node.span)
         if "{" in HOLE.sub("", template) or "}" in HOLE.sub("", template):
             raise Mistake("SP111", "a brace of the template has no partner", node.span)
+
+
+def sections(nodes: list[Node]) -> dict[Node, str]:
+    """Where the manual describes each instruction: the last section its file has named before it, and its title."""
+    current: dict[str, str] = {}
+    out: dict[Node, str] = {}
+    for node in nodes:
+        if node.kind == "section":
+            current[node.span.file] = text_of(node.children[0])
+        elif node.kind == "instruction" and node.span.file in current:
+            out[node] = ": ".join((current[node.span.file], text_of(node.children[2]))).removesuffix(": ")
+    return out
 
 
 def patched(patch: Node) -> list[Word]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isa_specs import core, expectations
 from isa_specs.assignment import Assignment
-from isa_specs.diagnostics import Diagnostic, Mistake
+from isa_specs.diagnostics import Diagnostic, Mistake, Span
 from isa_specs.reader import Node, Word
 from isa_specs.scope import Binding, Body, Cascade, Poison
 from isa_specs.values import Number, apply, bits, is_pure, shorten
@@ -125,17 +125,18 @@ class Statements(Assignment):
                 continue
             branches.append((None, part.children[0]) if part.kind == "else" else (part.children[0], part.children[1]))
         self.limit(len(branches), node)
+        open_: list[tuple[core.Expr, list[core.Stmt], Span]] = []
         result: list[core.Stmt] = []
-        for condition, inner in reversed(branches):
-            if condition is None:
+        for condition, inner in branches:
+            decided = Number(1) if condition is None else self.infer(condition, body, 1)
+            if not isinstance(decided, Number):
+                assert condition is not None
+                open_.append((self.as_condition(decided, condition), self.block(inner, body), condition.span))
+            elif decided.value:  # known while the description is read: the width of a form, say; other branches may not even fit it
                 result = self.block(inner, body)
-                continue
-            decided = self.infer(condition, body, 1)
-            if isinstance(decided, Number):  # decided while the description is read: the width of a form, say
-                result = self.block(inner, body) if decided.value else result
-                continue
-            expr = self.as_condition(decided, condition)
-            result = [core.If(expr, self.block(inner, body), result, condition.span)]
+                break
+        for expr, then, span in reversed(open_):
+            result = [core.If(expr, then, result, span)]
         return result
 
     def limit(self, branches: int, node: Node) -> None:

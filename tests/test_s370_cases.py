@@ -69,6 +69,8 @@ def load_psw(state: State, word: int) -> None:
 def start(case: dict[str, Any], machine: Machine) -> State:
     state = State(machine.isa)
     state["gpr"] = case["gpr"]
+    for number, value in case.get("fpr", {}).items():
+        state["fpr"][int(number) // 2] = int(value, 16)
     state["storage_size"] = LAST_BLOCK
     for number, value in {**CONTROL_REGISTERS, **case["cr"]}.items():
         state[f"cr{number}"] = value
@@ -113,6 +115,8 @@ def differences(case: dict[str, Any], machine: Machine) -> list[str]:
     recorded = 0x06 if case["id"].startswith("ISK") else 0
     for i, (before, after) in enumerate(zip(case["gpr"], state.arrays["gpr"], strict=True)):
         found[f"gpr{i}"] = (after & ~recorded, then["gpr"].get(str(i), before) & ~recorded)
+    fpr = case.get("fpr", {}) | then.get("fpr", {})
+    found |= {f"fpr{2 * i}": (value, int(fpr.get(str(2 * i), "0"), 16)) for i, value in enumerate(state.arrays["fpr"])}
     found |= {f"cr{n}": (state.word(f"cr{n}"), value) for n, value in then["cr"].items()}
     found |= {f"key {a}": (state.memory["keys"][int(a, 16) >> 11] >> 2, value >> 3) for a, value in then["keys"].items()}
     found["xaddr"] = (word(0x90, 4), int(then["xaddr"], 16))
