@@ -313,6 +313,16 @@ def test_instances_differ_by_width_only() -> None:
     assert sorted(name for name in isa.functions if name.startswith("sign")) == ["sign_32", "sign_8"]
 
 
+def test_branches_that_a_width_excludes_need_not_fit() -> None:
+    low_byte = """function low_byte(x : bits(w)) -> bits(8)
+  if w == 8
+    return x
+  else
+    return x[7:0]
+"""
+    assert value("low_byte(c) ++ low_byte(a)", rest=low_byte) == 0x8078
+
+
 # ---- control --------------------------------------------------------------------------------------------
 
 
@@ -403,3 +413,9 @@ def test_a_late_guard_is_a_warning() -> None:
     assert described(guarded).warnings == []
     assert [w.code for w in described(late).warnings] == ["SP310"]
     assert described("a <- 1\ntrap kept(1)").warnings == []  # keeps what was done
+
+
+def test_a_section_of_the_manual_is_cited_by_what_stands_behind_it() -> None:
+    rest = 'section "chapter 1"\ninstruction U "Unload" F 0x01\n  a <- 1\ninstruction V F 0x02 cites "page 7"\n  a <- 2'
+    assert [form.cites for form in described("a <- 1", rest=rest).forms] == ["chapter 1: Unload", "page 7", "chapter 1"]
+    assert {form.cites for form in loads(EXTENDED).forms if form.instruction == "L"} == {""}
