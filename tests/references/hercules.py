@@ -18,7 +18,7 @@ from tests.references.emulators import EmulatorError, run
 
 PROGRAM = "hercules"
 DRIVER = 0x402000  # above what twice 2 MiB and a displacement come to
-REGISTERS, BASE, NEW_PSWS = 0xE00, 0xE48, 0x58  # in the block of the prefix
+REGISTERS, BASE, FLOATS, NEW_PSWS = 0xE00, 0xE48, 0xE50, 0x58  # in the block of the prefix
 INTERRUPTIONS = ("external", "svc", "program", "check", "io")
 BLOCKS = (*range(0, 0x4000, 0x800), *range(0x7FE000, 0x800000, 0x800))  # those whose storage keys a case sets
 WINDOWS = (range(0x4000), range(0x7FE000, 0x800000))  # all the storage a case may change
@@ -56,6 +56,7 @@ class Case:
     code: bytes
     psw: int
     gpr: tuple[int, ...]
+    fpr: tuple[int, ...]
     cr: tuple[int, ...]
     prefix: int
     comparator: int
@@ -70,7 +71,7 @@ class Case:
         new = b"".join(struct.pack(">Q", labels[name]) for name in INTERRUPTIONS)
         for block in dict.fromkeys((0, at)):
             yield block + NEW_PSWS, new
-            yield block + REGISTERS, struct.pack(">16IQI", *self.gpr, self.psw, DRIVER)
+            yield block + REGISTERS, struct.pack(">16IQI4x4Q", *self.gpr, self.psw, DRIVER, *self.fpr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Final:
 
     interruption: str
     gpr: tuple[int, ...]
+    fpr: tuple[int, ...]
     cr: tuple[int, ...]
     prefix: int
     comparator: int
@@ -124,10 +126,11 @@ def results(core: bytes) -> Iterator[Final]:
     at = word("results")
     for _ in range(done):
         kind, prefix, *words, comparator, keys, count = struct.unpack_from(">II32IQ12sI", core, at)
-        pairs = struct.unpack_from(f">{2 * count}I", core, at + 160)
-        yield Final(INTERRUPTIONS[kind], tuple(words[:16]), tuple(words[16:]), prefix, comparator, tuple(keys),
+        fpr = struct.unpack_from(">4Q", core, at + 160)
+        pairs = struct.unpack_from(f">{2 * count}I", core, at + 192)
+        yield Final(INTERRUPTIONS[kind], tuple(words[:16]), fpr, tuple(words[16:]), prefix, comparator, tuple(keys),
                     dict(zip(pairs[::2], pairs[1::2], strict=True)))
-        at += 160 + 8 * count
+        at += 192 + 8 * count
 
 
 def saved(files: Mapping[str, bytes], start: str, first: int, last: int) -> bytes:

@@ -7,11 +7,12 @@
 ;   case    0 control registers   64 prefix   68 number of patches   72 clock comparator   80 keys   96 patches
 ;   patch   address, length, bytes up to a multiple of 8
 ;   result  0 interruption   4 prefix   8 registers   72 control registers   136 clock comparator   144 keys
-;           156 number of changed bytes   160 for each its address, its value
+;           156 number of changed bytes   160 floating-point registers   192 for each changed byte its address, its value
 
 registers = 0xE00              ; in the block of the prefix
 psw       = 0xE40
 base      = 0xE48
+floats    = 0xE50
 blocks    = 12                 ; storage keys a case can set: of the low window and of the last one
 
 driver: BALR  12,0
@@ -68,6 +69,10 @@ key:    IC    1,0(0,7)
         PTLB
         SPX   64(11)
         LCTL  0,15,0(11)
+        LD    0,floats(0,0)
+        LD    2,floats+8(0,0)
+        LD    4,floats+16(0,0)
+        LD    6,floats+24(0,0)
         LM    0,15,registers(0)
         LPSW  psw(0)
 
@@ -98,6 +103,10 @@ finish: L     10,results-driver(0,12)
         STPX  4(10)
         MVC   8(63,10),registers(0)
         STCTL 0,15,72(10)
+        STD   0,160(0,10)
+        STD   2,168(0,10)
+        STD   4,176(0,10)
+        STD   6,184(0,10)
         LCTL  0,15,controls-driver(12)
         STCKC 136(10)
         SCKC  never-driver(12)
@@ -113,7 +122,7 @@ held:   L     2,0(0,8)
         LA    8,4(0,8)
         BCT   6,held-driver(0,12)
 
-        LA    8,160(0,10)
+        LA    8,192(0,10)
         SR    9,9
         SR    2,2
         L     3,low_size-driver(0,12)

@@ -24,6 +24,26 @@ def number(width: int, rng: random.Random) -> int:
     return rng.getrandbits(width)
 
 
+def hexadecimal(rng: random.Random) -> int:
+    """A long hexadecimal floating-point number: characteristics near one another or near the ends, fractions with zero digits in front
+    and behind."""
+    characteristic = rng.choice((0x40, 0x40, 0x3F, 0x41, 0x42, 0x46, 0x47, 0x4E, 0, 1, 13, 0x20, 0x60, 0x7E, 0x7F, rng.getrandbits(7)))
+    fraction = rng.choice((number(56, rng), number(24, rng) << 32, rng.getrandbits(56), -(rng.getrandbits(8)) & (1 << 56) - 1))
+    fraction = fraction >> 4 * rng.choice((0, 0, 0, 1, 2, 6, 13)) & -1 << 4 * rng.choice((0, 0, 1, 8, 13))
+    return rng.getrandbits(1) << 63 | characteristic << 56 | fraction
+
+
+def packed(length: int, rng: random.Random) -> bytes:
+    """A packed decimal number of so many bytes, most often a valid one, with zeros in front."""
+    digits = rng.choice((0, 1, length, 2 * length - 1, rng.randrange(2 * length)))
+    value = rng.choice((10**digits - 1, 10**digits, rng.randrange(10**digits), int(f"{rng.randrange(10**digits)}") // 10 * 10))
+    text = f"{value:0{2 * length - 1}}"[-(2 * length - 1) :] + rng.choice("CCCDDDABEF")
+    if rng.random() < 0.04:
+        at = rng.randrange(2 * length)
+        text = text[:at] + rng.choice("0123456789ABCDEF") + text[at + 1 :]
+    return bytes.fromhex(text)
+
+
 def data(length: int, rng: random.Random) -> bytes:
     """Bytes of storage: any, equal ones, or decimal digits with a sign now and then."""
     kind = rng.randrange(5)

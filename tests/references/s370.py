@@ -21,8 +21,8 @@ from machine.jitted import JittedMachine
 from machine.outcomes import Trapped
 from machine.state import State
 from tests.references.campaign import Differences
-from tests.references.hercules import BASE, BLOCKS, DRIVER, REGISTERS, STORAGE, WINDOWS, Case, Final, driver, run_cases
-from tests.references.numbers import data, number
+from tests.references.hercules import BASE, BLOCKS, DRIVER, FLOATS, REGISTERS, STORAGE, WINDOWS, Case, Final, driver, run_cases
+from tests.references.numbers import data, hexadecimal, number, packed
 
 END = bytes.fromhex("0aff")  # SVC 255 behind each instruction
 MOST_STEPS = 1500  # MVCL takes one a byte
@@ -65,12 +65,31 @@ class Cases:
             at = register & 0xFFFFFF
             if any(at in window for window in WINDOWS) and at + 64 < STORAGE:
                 patches.append((max(0, at - 8), data(rng.choice((16, 40)), rng)))
+        patches += self._operands(fields, gpr, rng)
         if dat:
             patches += self._pages(rng, cr)
         patches.append((ia, code + END))
         psw = self._psw(ec, dat, ia, rng)
         keys = tuple(rng.choice((0, 0, 0x10, 0x18, psw >> 48 & 0xF0, rng.getrandbits(7) << 1)) for _ in BLOCKS)
-        return Case(form.instruction, code, psw, gpr, tuple(cr), prefix, number(64, rng) & ~0xFF, keys, tuple(patches))
+        fpr = tuple(hexadecimal(rng) for _ in range(4))
+        return Case(form.instruction, code, psw, gpr, fpr, tuple(cr), prefix, number(64, rng) & ~0xFF, keys, tuple(patches))
+
+    @staticmethod
+    def _operands(fields: dict[str, int], gpr: tuple[int, ...], rng: random.Random) -> Iterator[tuple[int, bytes]]:
+        """Operands that make sense: floating-point or packed decimal numbers, and patterns for editing."""
+        for n in "12":
+            base, index = fields.get(f"b{n}", 0), fields.get(f"x{n}", 0)
+            at = (bool(base) * gpr[base] + bool(index) * gpr[index] + fields.get(f"d{n}", 0)) & 0xFFFFFF
+            if not any(at in window and at + 256 in window for window in WINDOWS) or rng.random() < 0.2:
+                continue
+            if f"l{n}" in fields:
+                yield at, packed(fields[f"l{n}"] + 1, rng)
+            elif "l" not in fields:
+                yield at, hexadecimal(rng).to_bytes(8, "big")
+            elif n == "1":
+                yield at, bytes(rng.choice((0x20, 0x20, 0x20, 0x21, 0x22, 0x40, rng.getrandbits(8))) for _ in range(fields["l"] + 1))
+            else:
+                yield at, b"".join(packed(rng.randrange(1, 5), rng) for _ in range(fields["l"] // 5 + 1))
 
     @staticmethod
     def _register(rng: random.Random) -> int:
@@ -153,6 +172,7 @@ class Described:
         if ones:
             storage.load(case.prefix + INTERVAL_TIMER.start, bytes([0xFF] * len(INTERVAL_TIMER)))
         before = [storage.bytes(window.start, len(window)) for window in WINDOWS]  # type: ignore[attr-defined]
+        state["fpr"] = case.fpr
         state["gpr"], state["prefix"], state["clock_comparator"] = case.gpr, case.prefix >> 12, case.comparator
         for i, value in enumerate(case.cr):
             state[f"cr{i}"] = value
@@ -182,7 +202,7 @@ class Described:
             now = storage.bytes(window.start, len(window))  # type: ignore[attr-defined]
             where = np.flatnonzero(np.frombuffer(old, np.uint8) != np.frombuffer(now, np.uint8)).tolist()
             changed |= {window.start + i: now[i] for i in where}
-        return Final(ends[state.cells["psw.ia"]], tuple(state.arrays["gpr"]),
+        return Final(ends[state.cells["psw.ia"]], tuple(state.arrays["gpr"]), tuple(state.arrays["fpr"]),
                      tuple(state.word(f"cr{i}") for i in range(16)), state.cells["prefix"] << 12, state.cells["clock_comparator"],
                      tuple(state.memory["keys"][block >> 11] << 1 for block in BLOCKS), changed, outcome.ilen == 0)
 
@@ -260,10 +280,12 @@ def differences(case: Case, mine: Final, theirs: Final) -> Differences:
         "clock comparator": (mine.comparator >> 8, theirs.comparator >> 8),  # Hercules keeps no more of it
     }
     found |= {f"gpr {i}": pair for i, pair in enumerate(zip(mine.gpr, theirs.gpr, strict=True))}
+    found |= {f"fpr {2 * i}": pair for i, pair in enumerate(zip(mine.fpr, theirs.fpr, strict=True))}
     found |= {f"cr {i}": pair for i, pair in enumerate(zip(mine.cr, theirs.cr, strict=True))}
     found |= {f"key {block:x}": (a & 0xF8, b & 0xF8) for block, a, b in zip(BLOCKS, mine.keys, theirs.keys, strict=True)}
     block = theirs.prefix
-    ignored = {*range(block + REGISTERS, block + REGISTERS + 64), *(block + at for at in INTERVAL_TIMER), *INTERVAL_TIMER}
+    ignored = {*range(block + REGISTERS, block + REGISTERS + 64), *range(block + FLOATS, block + FLOATS + 32),
+               *(block + at for at in INTERVAL_TIMER), *INTERVAL_TIMER}
     if mine.unfetched and theirs.interruption == mine.interruption:  # its length is unpredictable, hence the address behind it
         ignored |= {block + at for at in (0x2C, 0x2E, 0x2F, 0x8D)}
     loaded: dict[int, int] = {}
