@@ -235,7 +235,7 @@ def unfit(state: State) -> str:
         return "waits"
     if state["psw.per"] and state["cr9"]:
         return "PER event"
-    if state["psw.external"] and state["cr0.external_masks"]:
+    if state["psw.external"] and state["cr0"] & 0xFFE0:
         return "external interruption"
     if state["signal.order"] and state["signal.cpu"] == state["cpu_address"]:
         return "signals itself"
