@@ -341,3 +341,16 @@ def test_legal_states_stay_legal() -> None:
         reached.add((state.cells["cpl"], state.halted))
         assert state.halted or not machine().legal(state)
     assert {cpl for cpl, _ in reached} == {0, 1, 3}
+
+
+def test_xadd_stores_where_its_register_pointed_before() -> None:
+    state = system()
+    state["gpr"][EAX] = DATA  # type: ignore[index]
+    before = word(state, DATA)
+    assert run(state, "0fc100") == ""  # xadd [eax],eax
+    assert state["gpr"][EAX] == before  # type: ignore[index]
+    assert word(state, DATA) == (DATA + before) & 0xFFFFFFFF
+    state["gpr"][EAX] = 5  # type: ignore[index]
+    state["eip"] = CODE + 0x100
+    assert run(state, "0fc1c0") == ""  # xadd eax,eax
+    assert state["gpr"][EAX] == 10  # type: ignore[index]

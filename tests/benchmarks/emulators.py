@@ -5,6 +5,7 @@ Emulators are timed by the clock a program reads, or by two runs of different le
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import statistics
 import struct
 import sys
@@ -18,10 +19,14 @@ from isa_specs.program import Program, assemble_program
 from machine.jitted import JittedMachine
 from tests.references import hercules
 from tests.references.emulators import missing
+from tests.references.pc import BOCHS, QEMU, bochs, qemu
 from tests.references.s370 import load_psw
+from tests.references.x86_image import ENTRY, MEMORY, flat, pristine
+from tests.x86_machine import GDT, system
 
 HERE = Path(__file__).parent
 S370_LOOPS = {"arithmetic": 2_000_000, "copy": 400_000, "sieve": 500}
+X86_LOOPS = {"arithmetic": 40_000_000, "copy": 1_000_000, "sieve": 10_000}
 S370_MODES = {"supervisor": 0x0000000000000000, "problem": 0x0009000000000000, "problem, DAT": 0x0409000000000000}
 GOALS = {"hercules": 1.3, "bochs": 3.0}
 WAIT_PSW = 0x60
@@ -84,7 +89,79 @@ def s370_rows(runs: int) -> list[Row]:
     return rows
 
 
-SUITES: dict[str, tuple[tuple[str, ...], Callable[[int], list[Row]]]] = {"s370": (("hercules",), s370_rows)}
+def x86_image(loop: str, count: int) -> tuple[Program, bytes]:
+    source = (HERE / "x86_loops.s").read_text(encoding="ascii")
+    program = assemble_program(load("x86"), source, ENTRY, flat())
+    image = bytearray(MEMORY)
+    image[GDT : GDT + 0x20] = pristine()[GDT : GDT + 0x20]
+    image[ENTRY : ENTRY + len(program.bytes)] = program.bytes
+    struct.pack_into("<II", image, program.labels["count"], count, program.labels[loop])
+    return program, bytes(image)
+
+
+def x86_described(loop: str) -> tuple[float, int]:
+    """Seconds and instructions."""
+    _, image = x86_image(loop, X86_LOOPS[loop])
+    machine = JittedMachine(load("x86"))
+    state = machine.state(like=system(0))
+    state.memory["storage"].load(ENTRY, image[ENTRY : ENTRY + 0x1000])
+    state["cr0"], state["eip"] = 0x11, ENTRY
+    machine.run(state, 3)  # what is compiled on demand
+    began = time.perf_counter()
+    ran = machine.run(state, 1 << 40, stop_at=["OUT"])
+    seconds = time.perf_counter() - began
+    assert ran.stopped == "break", ran
+    return seconds, ran.steps
+
+
+def x86_emulated(emulator: Callable[[bytes, float], bytes]) -> Callable[[str], float]:
+    """Seconds of a run less those of a run that does nothing."""
+    def seconds(loop: str) -> float:
+        taken = []
+        for count in (1, X86_LOOPS[loop]):
+            image = x86_image(loop, count)[1]
+            began = time.perf_counter()
+            emulator(image, 120)
+            taken.append(time.perf_counter() - began)
+        return taken[1] - taken[0]
+
+    return seconds
+
+
+def x86_unicorn(loop: str) -> float:
+    """Seconds of the same bytes under unicorn, where that is installed."""
+    import unicorn
+
+    program, image = x86_image(loop, X86_LOOPS[loop])
+    engine = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+    engine.mem_map(0, MEMORY)
+    engine.mem_write(0, image)
+    began = time.perf_counter()
+    engine.emu_start(ENTRY, program.labels["ended"])
+    return time.perf_counter() - began
+
+
+def x86_rows(runs: int) -> list[Row]:
+    others: dict[str, Callable[[str], float]] = {"bochs": x86_emulated(bochs), "qemu": x86_emulated(qemu)}
+    if importlib.util.find_spec("unicorn"):
+        others["unicorn"] = x86_unicorn
+    else:
+        print("unicorn is not installed: pip install unicorn", file=sys.stderr)
+    rows = []
+    for loop in X86_LOOPS:
+        ours: list[tuple[float, int]] = []
+        theirs: dict[str, list[float]] = {other: [] for other in others}
+        for _ in range(runs):
+            ours.append(x86_described(loop))
+            for other, run in others.items():
+                theirs[other].append(run(loop))
+        seconds, steps = min(ours)
+        rows.append(Row(loop, steps, seconds, {other: min(found) for other, found in theirs.items()}))
+    return rows
+
+
+SUITES: dict[str, tuple[tuple[str, ...], Callable[[int], list[Row]]]] = {
+    "s370": (("hercules",), s370_rows), "x86": ((BOCHS, QEMU), x86_rows)}
 
 
 def table(name: str, rows: list[Row]) -> str:

@@ -26,7 +26,7 @@ class Target(Protocol):
     isa: Isa
     emulator: str
 
-    def random(self, form: Form, rng: random.Random) -> Any:
+    def draw(self, form: Form, rng: random.Random) -> Any:
         """A case."""
         ...
 
@@ -52,7 +52,7 @@ class Target(Protocol):
 class Known:
     """Differences that have been looked into. ``right`` says who has the manual on its side."""
 
-    emulator: str
+    emulators: frozenset[str]
     right: str
     reason: str
     instructions: frozenset[str]
@@ -60,7 +60,7 @@ class Known:
     what: str
 
     def explains(self, emulator: str, instruction: str, causes: str, found: Differences) -> bool:
-        if self.emulator != emulator or (self.instructions and instruction not in self.instructions):
+        if emulator not in self.emulators or (self.instructions and instruction not in self.instructions):
             return False
         if not re.fullmatch(self.cause or r"(.*) > \1", causes):
             return False
@@ -70,7 +70,7 @@ class Known:
 @cache
 def known() -> tuple[Known, ...]:
     entries = tomllib.loads(KNOWN.read_text(encoding="utf-8"))["known"]
-    return tuple(Known(entry["emulator"], entry["right"], entry["reason"], frozenset(entry.get("instructions", ())),
+    return tuple(Known(frozenset(entry["emulators"]), entry["right"], entry["reason"], frozenset(entry.get("instructions", ())),
                        entry.get("cause", ""), entry.get("what", "")) for entry in entries)
 
 
@@ -94,7 +94,7 @@ def compare(target: Target, states: int, seed: int, forms: Iterable[Form] = (), 
         rng = random.Random(f"{seed}/{number}/{form.template}")
         found = 0
         for _ in range(TRIES * states):
-            case = target.random(form, rng)
+            case = target.draw(form, rng)
             mine = target.described(case)
             if isinstance(mine, str):
                 tally.showed_nothing[mine] += 1

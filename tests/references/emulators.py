@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 PACKAGES = {"hercules": "hercules", "qemu-system-i386": "qemu-system-x86", "bochs-bin": "bochs"}
+PATIENCE = 5.0  # seconds for an interrupted program to write down what it has
 
 
 class EmulatorError(Exception):
@@ -21,9 +23,14 @@ def missing(program: str) -> str:
 
 
 def run(command: list[str], folder: Path, seconds: float, environment: Mapping[str, str] | None = None) -> str:
-    """Run a command in ``folder`` for at most so many seconds; what it printed. Raises TimeoutExpired.
+    """Run a command in ``folder``; what it printed. After so many seconds it is interrupted, and killed if that does not end it.
 
     How it ends is no sign of anything: some can only be ended by what they call an error."""
-    done = subprocess.run(command, cwd=folder, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False)
-    return done.stdout.decode("utf-8", "replace")
+    with subprocess.Popen(command, cwd=folder, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        for patience, end in ((seconds, signal.SIGINT), (PATIENCE, signal.SIGKILL)):
+            try:
+                return process.communicate(timeout=patience)[0].decode("utf-8", "replace")
+            except subprocess.TimeoutExpired:
+                process.send_signal(end)
+        return process.communicate()[0].decode("utf-8", "replace")

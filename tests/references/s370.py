@@ -45,7 +45,7 @@ class Cases:
         self.pure = {form.instruction for form in self.isa.forms
                      if not (seen := footprints.form(form)).spaces and not seen.executes and self.isa.counter.name not in seen.writes}
 
-    def random(self, form: Form, rng: random.Random) -> Case:
+    def draw(self, form: Form, rng: random.Random) -> Case:
         free = form.instruction in self.pure and rng.random() < 0.7
         gpr = tuple(number(32, rng) if free else self._register(rng) for _ in range(16))
         ec = rng.random() < 0.6
@@ -308,8 +308,8 @@ class Target:
     def __init__(self, isa: Isa):
         self.isa, self._cases, self._machine = isa, Cases(isa), Described(isa)
 
-    def random(self, form: Form, rng: random.Random) -> Case:
-        return self._cases.random(form, rng)
+    def draw(self, form: Form, rng: random.Random) -> Case:
+        return self._cases.draw(form, rng)
 
     def described(self, case: Case, *, ones: bool = False) -> Final | str:
         return self._machine.run(case, ones=ones)

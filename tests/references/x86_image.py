@@ -11,7 +11,7 @@ from pathlib import Path
 
 from isa_specs.encoding import Contexts, state_contexts
 from isa_specs.program import Program, assemble_program
-from tests.x86_machine import GDT, GDT_LIMIT, HANDLERS, IDT, KERNEL_CODE, gate, machine, system
+from tests.x86_machine import GDT, HANDLERS, IDT, KERNEL_CODE, gate, machine, system
 
 ENTRY = 0x100000
 MEMORY = 0x800000
@@ -128,8 +128,8 @@ def image(cases: Sequence[Case]) -> bytes:
     at, count = labels["table"], 0
     for case in cases:
         cs, ss, *data = case.segments
-        row = struct.pack("<16I", *case.gpr, case.eip, cs, case.eflags, ss, *data) + struct.pack("<3I", case.cr0, case.cr2, len(case.patches))
-        row += b"".join(struct.pack("<II", address, len(data)) + data + bytes(-len(data) % 4) for address, data in case.patches)
+        row = struct.pack("<19I", *case.gpr, case.eip, cs, case.eflags, ss, *data, case.cr0, case.cr2, len(case.patches))
+        row += b"".join(struct.pack("<II", address, len(piece)) + piece + bytes(-len(piece) % 4) for address, piece in case.patches)
         if at + len(row) > LOADED[2].stop:
             break
         out[at : at + len(row)] = row
@@ -160,4 +160,4 @@ def stuck(storage: bytes) -> bool:
     labels = program().labels
     count, done = struct.unpack_from("<II", storage, labels["count"])
     result, = struct.unpack_from("<I", storage, labels["result"])
-    return done < count and result < labels["results_end"]
+    return bool(done < count and result < labels["results_end"])
