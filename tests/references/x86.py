@@ -193,6 +193,8 @@ class Described:
             return "halts"
         if state["eflags.tf"]:
             return "single step"
+        if state["dr7"] & 0xFF:  # type: ignore[operator]
+            return "breakpoint"
         if isinstance(outcome, Trapped) and outcome.trap.name == "mode_not_described":
             return "another mode"
         return ""
