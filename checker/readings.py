@@ -117,7 +117,6 @@ class Readings:
         spaces = list(isa.spaces.values())
         translations = [space.translation for space in spaces if space.translation is not None]
         self.faults = {name for translation in translations for name in self.footprints.function(translation).traps}
-        self.identities = [space.identity for space in spaces if space.identity is not None]
 
     # ---- symbolic -------------------------------------------------------------------------------
 
@@ -166,7 +165,7 @@ class Readings:
         machine, recorder = self.machines[case.ones], Recorder()
         before, after = case.state, case.state.copy()
         outcome = machine.execute(case.decoded.form, case.decoded.fields, case.decoded.length, after, recorder)
-        self.fair(before, outcome, recorder)
+        self.fair(case.decoded.form, before, outcome, recorder)
         model = self.model(case)
         for place, read in enumerate(reads):
             values = dict(zip(read.layout, read.evaluator(model), strict=True))
@@ -203,9 +202,11 @@ class Readings:
         question = Question("evaluated", [*given, t.negate(t.all(results))], (), self.symbolic.fields(read.form), False)
         return asker.ask(question).verdict
 
-    def fair(self, before: State, outcome: Outcome, recorder: Recorder) -> None:
+    def fair(self, form: core.Form, before: State, outcome: Outcome, recorder: Recorder) -> None:
         """Translations that fault, and views of storage that overlap, are decided elsewhere (see checker.translations)."""
-        whole = all(self.machine.evaluate(condition, before) for condition in self.identities)
+        spaces = [self.isa.spaces[name] for name in sorted(self.footprints.form(form).spaces)]
+        identities = [space.identity for space in spaces if space.translation is not None]
+        whole = all(identity is not None and self.machine.evaluate(identity, before) for identity in identities)
         if not whole and isinstance(outcome, Trapped) and outcome.kind == "memory" and outcome.trap.name in self.faults:
             raise Skipped("a translation faults")
         owner: dict[Place, str] = {}

@@ -22,7 +22,8 @@ class Term:
             return f"{self.width}'{self.data:#x}"
         if self.op == "var":
             return str(self.data)
-        return f"{self.op}{'' if self.data is None else self.data}({', '.join(map(repr, self.args))})"
+        # Arguments by number: written out, shared terms would be repeated without end.
+        return f"{self.op}{'' if self.data is None else self.data}({', '.join(f'#{arg.ident}' for arg in self.args)})"
 
     @property
     def is_const(self) -> bool:

@@ -192,6 +192,8 @@ def test_undecided_report_is_not_remembered(analysis: Analysis, toy: str) -> Non
 
 def test_remembered_report_needs_no_parser(tmp_path: Path, toy: str) -> None:
     script = (
+        # A run in the background of a shell starts with Ctrl-C ignored.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from checker import cli, check; import sample\n"
         "check._analyse = lambda path, options: (sample.proved(), {'toy.spec': path.read_text()})\n"
         "cli.main(['toy.spec']); cli.main(['toy.spec'])\n"
@@ -345,7 +347,10 @@ def test_signal_leaves_no_process_and_no_file(tmp_path: Path, number: signal.Sig
         assert process.stdout is not None
         solvers = [int(pid) for pid in process.stdout.readline().split()]
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        try:
+            _, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert err == "vcheck: interrupted\n"
     for pid in solvers:
