@@ -29,11 +29,18 @@ class Remains:
     solving: bool
 
 
+def heed_interrupts() -> None:
+    """Have processes started from here heed Ctrl-C: a run in the background of a shell starts with it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def interrupt(arguments: list[str], after: float, folder: Path) -> Remains:
     """Run the command in ``folder`` and press Ctrl-C ``after`` seconds. What it leaves is killed here."""
     mark = f"{MARK}={uuid.uuid4().hex}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **dict([mark.split("=", 1)])}
     command = [sys.executable, "-m", "checker", *arguments]
+    heed_interrupts()
     with subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import sample
+from interrupts import heed_interrupts
 
 from checker import cli
 from checker.model import Report
@@ -192,8 +193,6 @@ def test_undecided_report_is_not_remembered(analysis: Analysis, toy: str) -> Non
 
 def test_remembered_report_needs_no_parser(tmp_path: Path, toy: str) -> None:
     script = (
-        # A run in the background of a shell starts with Ctrl-C ignored.
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from checker import cli, check; import sample\n"
         "check._analyse = lambda path, options: (sample.proved(), {'toy.spec': path.read_text()})\n"
         "cli.main(['toy.spec']); cli.main(['toy.spec'])\n"
@@ -341,6 +340,7 @@ def test_signal_leaves_no_process_and_no_file(tmp_path: Path, number: signal.Sig
         "check._analyse = analyse\n"
         "sys.exit(cli.main(['x86', '-o', 'report.txt']))\n"
     )
+    heed_interrupts()
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
