@@ -83,7 +83,10 @@ def run(line: str) -> None:
     assert command == "vcheck"
     wanted = re.search(r"# exit code (\d+)", line)
     specs = [word for word in arguments if word.endswith(".spec")]
-    if arguments[0] in COMMANDS or specs or all(word.startswith("teaching/") for word in cli.parser().parse_args(arguments).specs):
+    if arguments[0] == "fuzz":  # a campaign: not run, but what it names must be there
+        name, *instruction = [word for word in arguments[1:3] if not word.startswith("--")]
+        assert set(instruction) <= {form.instruction for form in load(find(name)).forms}
+    elif arguments[0] in COMMANDS or specs or all(word.startswith("teaching/") for word in cli.parser().parse_args(arguments).specs):
         code = cli.main(arguments)
         assert code == int(wanted[1]) if wanted else code not in (2, 4)
     else:
