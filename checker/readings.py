@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -87,6 +87,13 @@ class Case:
     state: State
     decoded: Decoded
     ones: bool = False
+
+
+def below(space: core.Space) -> Iterator[core.Space]:
+    """``space`` and the spaces an access to it goes through."""
+    yield space
+    if space.onto is not None:
+        yield from below(space.onto)
 
 
 class Skipped(Exception):
@@ -204,8 +211,8 @@ class Readings:
 
     def fair(self, form: core.Form, before: State, outcome: Outcome, recorder: Recorder) -> None:
         """Translations that fault, and views of storage that overlap, are decided elsewhere (see checker.translations)."""
-        spaces = [self.isa.spaces[name] for name in sorted(self.footprints.form(form).spaces)]
-        identities = [space.identity for space in spaces if space.translation is not None]
+        used = (self.isa.spaces[name] for name in sorted(self.footprints.form(form).spaces))
+        identities = [space.identity for top in used for space in below(top) if space.translation is not None]
         whole = all(identity is not None and self.machine.evaluate(identity, before) for identity in identities)
         if not whole and isinstance(outcome, Trapped) and outcome.kind == "memory" and outcome.trap.name in self.faults:
             raise Skipped("a translation faults")
