@@ -22,7 +22,7 @@ UNPRIVILEGED = (('"SPKA {d2}({b2})"\n  privileged\n', '"SPKA {d2}({b2})"\n'), ('
     ((ROLE, HOST_CLOCK), "refuted", "refuted", {"STCK"}),
     ((HOST_CLOCK,), "proved", "refuted", {"STCK"}),
     (UNPRIVILEGED, "proved", "proved", set()),
-    ((*UNPRIVILEGED, ("psw.key : guest", "psw.key : host")), "refuted", "refuted", {"SPKA"}),
+    ((*UNPRIVILEGED, ("psw.key : guest", "psw.key : host")), "refuted", "refuted", {"IPK", "SPKA"}),
 ])  # fmt: skip
 def test_the_other_choice(changes: tuple[tuple[str, str], ...], theorem: str, monitor: str, because: set[str]) -> None:
     text = TEXT
