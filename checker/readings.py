@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -24,6 +24,7 @@ from checker.term import Term, walk
 from checker.terms import Terms
 from isa_specs import core
 from isa_specs.encoding import Decoded, decoder, padded
+from isa_specs.walk import levels
 from machine.activation import READ
 from machine.externs import EXTERNS
 from machine.outcomes import Executes, Outcome, Trapped
@@ -87,13 +88,6 @@ class Case:
     state: State
     decoded: Decoded
     ones: bool = False
-
-
-def below(space: core.Space) -> Iterator[core.Space]:
-    """``space`` and the spaces an access to it goes through."""
-    yield space
-    if space.onto is not None:
-        yield from below(space.onto)
 
 
 class Skipped(Exception):
@@ -212,7 +206,7 @@ class Readings:
     def fair(self, form: core.Form, before: State, outcome: Outcome, recorder: Recorder) -> None:
         """Translations that fault, and views of storage that overlap, are decided elsewhere (see checker.translations)."""
         used = (self.isa.spaces[name] for name in sorted(self.footprints.form(form).spaces))
-        identities = [space.identity for top in used for space in below(top) if space.translation is not None]
+        identities = [space.identity for top in used for space in levels(top) if space.translation is not None]
         whole = all(identity is not None and self.machine.evaluate(identity, before) for identity in identities)
         if not whole and isinstance(outcome, Trapped) and outcome.kind == "memory" and outcome.trap.name in self.faults:
             raise Skipped("a translation faults")

@@ -54,10 +54,38 @@ def within(s: Stmt) -> Iterator[Expr]:
         yield from subexpressions(root)
 
 
+def components(expr: Expr) -> frozenset[str]:
+    """The components an expression outside bodies looks at."""
+    out: set[str] = set()
+    for part in (inner for root in reached(expr) for inner in subexpressions(root)):
+        if isinstance(part, core.Read):
+            out.add(part.cell.name)
+        elif isinstance(part, core.ReadElement):
+            out.add(part.array.name)
+        elif isinstance(part, core.Load):
+            out.add(part.space.name)
+    return frozenset(out)
+
+
+def reached(expr: Expr) -> Iterator[Expr]:
+    """``expr`` and the expressions of the functions it calls."""
+    yield expr
+    for part in subexpressions(expr):
+        if isinstance(part, core.CallFunction):
+            for statement in statements(part.function.body):
+                for root in expressions(statement):
+                    yield from reached(root)
+
+
+def levels(space: Space) -> Iterator[Space]:
+    """``space`` and the spaces an access to it goes through, down to the one that holds something."""
+    yield space
+    if space.onto is not None:
+        yield from levels(space.onto)
+
+
 def translations(space: Space) -> Iterator[Function]:
     """The translations an access to ``space`` goes through."""
-    below: Space | None = space
-    while below is not None:
-        if below.translation is not None:
-            yield below.translation
-        below = below.onto
+    for level in levels(space):
+        if level.translation is not None:
+            yield level.translation

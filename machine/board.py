@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from isa_specs import core
 from isa_specs.core import Isa
 from isa_specs.diagnostics import nearest
-from isa_specs.walk import expressions, statements, subexpressions
+from isa_specs.walk import components
 from machine.errors import MachineError
 from machine.monitors.processor import Condition, Watch
 from machine.plain import Machine
@@ -121,29 +121,6 @@ def conjuncts(expr: core.Expr) -> Condition | None:
         case core.Apply(op=op, args=(core.Read() as read, core.Const() as value)) if op.name == "eq":
             return (((read.cell.name, 0), value.value),)
     return None
-
-
-def components(expr: core.Expr) -> frozenset[str]:
-    """The components an expression outside bodies looks at."""
-    out: set[str] = set()
-    for part in (inner for root in reached(expr) for inner in subexpressions(root)):
-        if isinstance(part, core.Read):
-            out.add(part.cell.name)
-        elif isinstance(part, core.ReadElement):
-            out.add(part.array.name)
-        elif isinstance(part, core.Load):
-            out.add(part.space.name)
-    return frozenset(out)
-
-
-def reached(expr: core.Expr) -> Iterator[core.Expr]:
-    """``expr`` and the expressions of the functions it calls."""
-    yield expr
-    for part in subexpressions(expr):
-        if isinstance(part, core.CallFunction):
-            for statement in statements(part.function.body):
-                for root in expressions(statement):
-                    yield from reached(root)
 
 
 def place_of(isa: Isa, text: str) -> Place:

@@ -10,7 +10,8 @@ from checker.options import Options
 from isa_specs.core import Isa
 from isa_specs.diagnostics import SpecError
 from isa_specs.load import load
-from machine.board import components, conjuncts
+from isa_specs.walk import components
+from machine.board import conjuncts
 from machine.plain import Machine
 from machine.state import State
 

@@ -10,8 +10,9 @@ from test_guests import identical, isa, machinery, output
 from test_monitors import DISABLED_WAIT, alone, attack, board, program, under
 
 from isa_specs.core import Monitor as Profile
+from isa_specs.walk import components
 from machine import scheduler
-from machine.board import Board, components
+from machine.board import Board
 from machine.errors import MachineError
 from machine.lockstep import alike
 from machine.monitors import hardware, monitor, processor
