@@ -22,11 +22,15 @@ def main(arguments: list[str]) -> int:
     about.add_argument("--states", type=int, default=100, help="for each form (default: 100)")
     about.add_argument("--seed", type=int, default=1)
     about.add_argument("--instruction", action="append", default=[], help="only this one")
-    about.add_argument("--write", action="store_true", help="write docs/references.md anew")
+    about.add_argument("--emulator", choices=sorted({program for targets in TARGETS.values() for _, program, _ in targets}),
+                       help="only this one")
+    about.add_argument("--write", action="store_true", help="put the figures into docs/references.md")
     asked = about.parse_args(arguments)
     done = []
     for name in asked.names:
         for title, program, make in TARGETS[name]:
+            if asked.emulator not in (None, program):
+                continue
             if why := missing(program):
                 print(why, file=sys.stderr)
                 continue
@@ -34,11 +38,10 @@ def main(arguments: list[str]) -> int:
             forms = [form for form in target.isa.forms if not asked.instruction or form.instruction in asked.instruction]
             began = time.perf_counter()
             tallies = compare(target, asked.states, asked.seed, forms, lambda text: print(f"\r{text:12}", end="", file=sys.stderr))
-            done.append(Figures(f"{name}: {title}", asked.states, asked.seed, time.perf_counter() - began, tallies))
-    text = page(done)
+            done.append(Figures(f"{name}: {title}", asked.states, asked.seed, time.perf_counter() - began, target.modes, tallies))
+    print(page(done), end="")
     if asked.write:
-        PAGE.write_text(text, encoding="utf-8")
-    print(text, end="")
+        PAGE.write_text(page(done, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     return int(any(tally.wrong for figures in done for tally in figures.tallies.values()))
 
 

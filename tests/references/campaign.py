@@ -6,7 +6,7 @@ import random
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -37,6 +37,15 @@ class Target(Protocol):
 
     def emulated(self, cases: Iterable[Any]) -> Iterator[Any]:
         """The final states by the emulator; None where it came to no end."""
+        ...
+
+    @property
+    def modes(self) -> Sequence[str]:
+        """The modes of the processor that cases begin in, in the order of a table's columns."""
+        ...
+
+    def mode(self, case: Any) -> str:
+        """The one of ``modes`` a case begins in."""
         ...
 
     def cause(self, case: Any, final: Any) -> str:
@@ -74,14 +83,35 @@ def known() -> tuple[Known, ...]:
                        entry.get("cause", ""), entry.get("what", "")) for entry in entries)
 
 
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A case that does not end alike: how here and there, what differs, and the explanation if there is one."""
+
+    case: Any
+    causes: str
+    found: Differences
+    known: Known | None
+
+
 @dataclass
 class Tally:
-    """What came of the cases for one instruction."""
+    """What came of the cases for one instruction. ``modes`` counts the cases that show something, by the mode they begin in."""
 
-    cases: int = 0
+    modes: Counter[str] = field(default_factory=Counter)
     showed_nothing: Counter[str] = field(default_factory=Counter)
-    explained: Counter[Known] = field(default_factory=Counter)
-    wrong: list[tuple[Any, Differences]] = field(default_factory=list)
+    mismatches: list[Mismatch] = field(default_factory=list)
+
+    @property
+    def cases(self) -> int:
+        return self.modes.total()
+
+    @property
+    def explained(self) -> Counter[Known]:
+        return Counter(mismatch.known for mismatch in self.mismatches if mismatch.known is not None)
+
+    @property
+    def wrong(self) -> list[Mismatch]:
+        return [mismatch for mismatch in self.mismatches if mismatch.known is None]
 
 
 def compare(target: Target, states: int, seed: int, forms: Iterable[Form] = (), tell: Callable[[str], None] = lambda _: None
@@ -89,7 +119,10 @@ def compare(target: Target, states: int, seed: int, forms: Iterable[Form] = (), 
     """``states`` cases for each form, tallied by instruction."""
     tallies: dict[str, Tally] = {}
     batch: list[tuple[str, Any, Any]] = []
-    for number, form in enumerate(list(forms) or target.isa.forms):
+    wanted = {id(form) for form in forms}
+    for number, form in enumerate(target.isa.forms):
+        if wanted and id(form) not in wanted:
+            continue
         tally = tallies.setdefault(form.instruction, Tally())
         rng = random.Random(f"{seed}/{number}/{form.template}")
         found = 0
@@ -116,21 +149,22 @@ def judge(target: Target, batch: list[tuple[str, Any, Any]], tallies: dict[str, 
     or a device was in it."""
     doubtful = []
     for (name, case, mine), theirs in zip(batch, target.emulated(case for _, case, _ in batch), strict=True):
-        tallies[name].cases += 1
+        tallies[name].modes[target.mode(case)] += 1
         if theirs is None or differing(target, case, mine, theirs):
             doubtful.append((name, case, mine, theirs))
     for (name, case, mine, first), second in zip(doubtful, target.emulated(case for _, case, _, _ in doubtful), strict=True):
         if first is None or second is None:
-            tallies[name].wrong.append((case, {"end": ("some", "none")}))
+            tallies[name].mismatches.append(Mismatch(case, "some > none", {"end": ("some", "none")}, None))
             continue
         both = differing(target, case, mine, second)
         found = {what: pair for what, pair in differing(target, case, mine, first).items() if both.get(what) == pair}
-        causes = f"{target.cause(case, mine)} > {target.cause(case, second)}"
-        entry = next((entry for entry in known() if found and entry.explains(target.emulator, name, causes, found)), None)
-        if entry is not None:
-            tallies[name].explained[entry] += 1
-        elif found:
-            tallies[name].wrong.append((case, found))
+        if found:
+            causes = f"{target.cause(case, mine)} > {target.cause(case, second)}"
+            tallies[name].mismatches.append(Mismatch(case, causes, found, explanation(target.emulator, name, causes, found)))
+
+
+def explanation(emulator: str, instruction: str, causes: str, found: Differences) -> Known | None:
+    return next((entry for entry in known() if entry.explains(emulator, instruction, causes, found)), None)
 
 
 def differing(target: Target, case: Any, mine: Any, theirs: Any) -> Differences:

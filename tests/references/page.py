@@ -19,6 +19,7 @@ A case *agrees* if nothing differs that the manual determines. Differences that 
 has the manual on its side; their list is in [tests/data/references.toml](../tests/data/references.toml). *Open* ones are not.
 """
 LISTED = 3  # open differences listed of an instruction
+NAMED = 24  # instructions named beside an explanation
 
 
 @dataclass(frozen=True)
@@ -29,39 +30,45 @@ class Figures:
     states: int
     seed: int
     seconds: float
+    modes: Sequence[str]
     tallies: Mapping[str, Tally]
 
 
-def page(campaigns: Sequence[Figures]) -> str:
-    """The whole page, in Markdown."""
-    return "\n".join([HEAD, *(line for figures in campaigns for line in section(figures))]) + "\n"
+def page(campaigns: Sequence[Figures], old: str = "") -> str:
+    """The whole page, in Markdown; what ``old`` says of other campaigns stays."""
+    sections = {part.partition("\n")[0]: part for part in old.split("\n## ")[1:]}
+    sections |= {figures.title: "\n".join(section(figures)) for figures in campaigns}
+    return "\n## ".join([HEAD, *(sections[title].strip("\n") + "\n" for title in sorted(sections))])
 
 
 def section(figures: Figures) -> list[str]:
-    tallies = figures.tallies
+    tallies, modes = figures.tallies, figures.modes
     total = sum(tally.cases for tally in tallies.values())
     explained: Counter[Known] = sum((tally.explained for tally in tallies.values()), Counter())
     open_ones = sum(len(tally.wrong) for tally in tallies.values())
     rate = 60 * total / figures.seconds
     out = [
-        f"## {figures.title}", "",
-        f"{figures.states} states a form, seed {figures.seed}: {total} cases, {rate:.0f} a minute; {explained.total()} explained, "
-        f"{open_ones} open.", "",
-        "| instruction | cases | agree | explained | open |", "|---|--:|--:|--:|--:|",
+        figures.title, "",
+        f"{figures.states:,} states a form, seed {figures.seed}: {total:,} cases, {rate:,.0f} a minute; {explained.total():,} explained, "
+        f"{open_ones:,} open. Cases are counted by the mode they begin in.", "",
+        f"| instruction | {' | '.join(modes)} | agree | explained | open |", "|---|" + "--:|" * (len(modes) + 3),
     ]
     for name, tally in tallies.items():
         differ = tally.explained.total(), len(tally.wrong)
-        out.append(f"| {name} | {tally.cases} | {tally.cases - sum(differ)} | {differ[0] or ''} | {differ[1] or ''} |")
+        counts = (*(tally.modes[mode] for mode in modes), tally.cases - sum(differ), differ[0] or "", differ[1] or "")
+        out.append(f"| {name} | {' | '.join(map(str, counts))} |")
     if explained:
-        out += ["", "| explained | cases | right |", "|---|--:|---|"]
-        out += [f"| {entry.reason} | {count} | {entry.right} |" for entry, count in explained.most_common()]
+        out += ["", "| explained | instructions | cases | right |", "|---|---|--:|---|"]
+        for entry, count in explained.most_common():
+            where = [name for name, tally in tallies.items() if tally.explained[entry]]
+            out.append(f"| {entry.reason} | {' '.join(where) if len(where) <= NAMED else f'{len(where)} of them'} | {count} | {entry.right} |")
     if open_ones:
         out += ["", f"Open, at most {LISTED} of an instruction:", ""]
         for name, tally in tallies.items():
-            for case, found in tally.wrong[:LISTED]:
-                some = ", ".join(f"{what} {shown(mine)}, {shown(theirs)}" for what, (mine, theirs) in list(found.items())[:4])
-                out.append(f"- {name} `{case.code.hex()}`: {some}")
-    return [*out, ""]
+            for wrong in tally.wrong[:LISTED]:
+                some = ", ".join(f"{what} {shown(mine)}, {shown(theirs)}" for what, (mine, theirs) in list(wrong.found.items())[:4])
+                out.append(f"- {name} `{wrong.case.code.hex()}`, {wrong.causes}: {some}")
+    return out
 
 
 def shown(value: object) -> str:

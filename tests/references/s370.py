@@ -299,11 +299,11 @@ def differences(case: Case, mine: Final, theirs: Final) -> Differences:
 
 
 
-
 class Target:
     """A described System/370 and Hercules."""
 
     emulator = "hercules"
+    modes = tuple(f"{control} {state}" for control in ("BC", "EC", "DAT") for state in ("supervisor", "problem"))
 
     def __init__(self, isa: Isa):
         self.isa, self._cases, self._machine = isa, Cases(isa), Described(isa)
@@ -316,6 +316,10 @@ class Target:
 
     def emulated(self, cases: Iterable[Case]) -> Iterator[Final | None]:
         return run_cases(cases)
+
+    def mode(self, case: Case) -> str:
+        ec, dat, problem = (case.psw >> bit & 1 for bit in (51, 58, 48))
+        return self.modes[2 * (ec + (ec & dat)) + problem]
 
     def cause(self, case: Case, final: Final) -> str:
         return cause(case, final)

@@ -259,6 +259,8 @@ def differences(mine: Final, theirs: Final) -> Differences:
 class Target:
     """A described x86 and an emulator of one."""
 
+    modes = "ring 0", "ring 3"
+
     def __init__(self, isa: Isa, emulator: str, run: Callable[[bytes, float], bytes]):
         self.isa, self.emulator, self._run = isa, emulator, run
         strict = emulator != "qemu"
@@ -273,10 +275,11 @@ class Target:
     def emulated(self, cases: Iterable[Case]) -> Iterator[Final | None]:
         return run_cases(self._run, cases)
 
+    def mode(self, case: Case) -> str:
+        return f"ring {case.segments[0] & 3}"
+
     def cause(self, case: Case, final: Final) -> str:
         return f"vector {final.vector}"
 
     def differences(self, case: Case, mine: Final, theirs: Final) -> Differences:
         return differences(mine, theirs)
-
-
