@@ -1,22 +1,20 @@
-"""One run of core-form code on a state: expressions, statements, storage, and how traps end it."""
+"""One run of core-form code on a state: storage, and how traps end it. What the code does is in :mod:`machine.code`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
 
-from isa_specs import core
 from isa_specs.core import Expr, Function, Space, Stmt, Trap
-from isa_specs.ops import to_signed
+from machine.code import ExecuteSignal, code
 from machine.errors import MachineError
-from machine.outcomes import Executes, Next, Outcome, Trapped
+from machine.outcomes import Next, Outcome, Trapped
 from machine.state import Place, Recorder, State
 
 READ, WRITE, EXECUTE = 0, 1, 2
 
 Oracle = Callable[[int], int]
 """Chooses a value of the given width where the manual leaves it undefined."""
-
-Locals = dict[str, int]
 
 
 class TrapSignal(Exception):
@@ -27,11 +25,6 @@ class TrapSignal(Exception):
         super().__init__(trap.name)
 
 
-class _ExecuteSignal(Exception):
-    def __init__(self, value: int, width: int):
-        self.outcome = Executes(value, width)
-
-
 class Activation:
     """Runs code on ``state``, in place, remembering old values so that a trap can undo it all.
 
@@ -40,6 +33,7 @@ class Activation:
     def __init__(self, state: State, externs: Mapping[str, Callable[..., int]], oracle: Oracle, recorder: Recorder | None = None):
         self.state = state
         self.isa = state.isa
+        self.code = code(state.isa)
         self.externs = externs
         self.oracle = oracle
         self.recorder = recorder
@@ -48,7 +42,7 @@ class Activation:
         self.ilen = 0
         self.fetching = False
         self._translating = 0
-        self._jumped = False
+        self.jumped = False
         self._journal: list[tuple[Place, int]] = []
 
     # ---- whole instructions ------------------------------------------------------
@@ -63,10 +57,10 @@ class Activation:
         self.ilen = ilen
         self.fields = {**fields, "ilen": ilen}
         try:
-            self.block(body, {})
+            self.code.body(body)(self, {})
         except TrapSignal as signal:
             return self.end(signal)
-        except _ExecuteSignal as signal:
+        except ExecuteSignal as signal:
             return signal.outcome
         self._go_on()
         return Next()
@@ -87,7 +81,7 @@ class Activation:
         return Trapped(signal.trap, signal.args_, signal.kind, self.ilen)
 
     def _go_on(self) -> None:
-        if not self._jumped:
+        if not self.jumped:
             self.write((self.isa.counter.name, 0), self.next())
 
     def undo(self) -> None:
@@ -97,7 +91,7 @@ class Activation:
             self.state.put(place, old)
             if self.recorder is not None:
                 self.recorder.note_undone(place)
-        self._jumped = False
+        self.jumped = False
 
     # ---- places ------------------------------------------------------------------
 
@@ -180,116 +174,31 @@ class Activation:
                 images[address >> granule] = image & ~offset
         return [images[address >> granule] | address & offset for address in addresses]
 
-    # ---- calls and statements ------------------------------------------------------
+    # ---- what the functions of machine.code ask of a run ---------------------------
 
-    def call(self, function: Function, args: tuple[int, ...]) -> int:
+    def call(self, function: Function, args: Sequence[int]) -> int:
         """The function's result; 0 for a procedure."""
-        result = self.block(function.body, {name: value for (name, _), value in zip(function.params, args, strict=True)})
-        if result is None and function.result is not None:
-            raise MachineError(f"function '{function.name}' ended without a result")
-        return result or 0
+        return self.code.function(function)(self, args)
 
-    def block(self, body: list[Stmt], env: Locals) -> int | None:
-        """Run statements in order. None: ran off the end; a number: returned it (0 from procedures)."""
-        for statement in body:
-            returned = self.statement(statement, env)
-            if returned is not None:
-                return returned
-        return None
+    def value(self, e: Expr) -> int:
+        """The unsigned value of an expression outside of any body."""
+        return self.code.value(e)(self, {})
 
-    def statement(self, s: Stmt, env: Locals) -> int | None:
-        match s:
-            case core.SetLocal():
-                env[s.name] = self.value(s.value, env)
-            case core.Write():
-                self.write((s.cell.name, 0), self.value(s.value, env))
-                self._jumped |= s.cell is self.isa.counter
-            case core.WriteElement():
-                index = self.value(s.index, env)
-                self.write((s.array.name, index), self.value(s.value, env))
-            case core.Store():
-                address = self.value(s.address, env)
-                self.store(s.space, address, s.value.width, self.value(s.value, env))
-            case core.If():
-                return self.block(s.then if self.value(s.condition, env) else s.other, env)
-            case core.Loop():
-                return self._loop(s, env)
-            case core.Raise():
-                args = self.values(s.args, env)
-                raise TrapSignal(s.trap, args, "memory" if self._translating or self.fetching else s.trap.kind)
-            case core.Call():
-                self.call(s.function, self.values(s.args, env))
-            case core.Return():
-                return 0 if s.value is None else self.value(s.value, env)
-            case core.Execute():
-                raise _ExecuteSignal(self.value(s.value, env), s.value.width)
-            case core.Mark():
-                pass  # regions label states for the checker; they do nothing
-            case _:
-                raise MachineError(f"not a statement: {type(s).__name__}")
-        return None
-
-    def _loop(self, loop: core.Loop, env: Locals) -> int | None:
-        for i in range(loop.first, loop.last + 1):
-            env[loop.local] = i
-            if loop.condition is not None and not self.value(loop.condition, env):
-                break
-            returned = self.block(loop.body, env)
-            if returned is not None:
-                return returned
-        return None
-
-    def _field(self, name: str) -> int:
+    def field(self, name: str) -> int:
         if name in self.fields:
             return self.fields[name]
         if name != "next":
             raise MachineError(f"no value for the field '{name}'")
         return self.next()
 
-    # ---- expressions ---------------------------------------------------------------
+    def trap(self, trap: Trap, args: tuple[int, ...]) -> NoReturn:
+        raise TrapSignal(trap, args, "memory" if self._translating or self.fetching else trap.kind)
 
-    def values(self, args: Sequence[Expr], env: Locals) -> tuple[int, ...]:
-        return tuple([self.value(arg, env) for arg in args])
-
-    def value(self, e: Expr, env: Locals) -> int:
-        """The unsigned value of an expression, its parts evaluated from left to right."""
-        match e:
-            case core.Const():
-                return e.value
-            case core.Local():
-                return env[e.name]
-            case core.Field():
-                return self._field(e.name)
-            case core.Read():
-                return self.read((e.cell.name, 0))
-            case core.ReadElement():
-                return self.read((e.array.name, self.value(e.index, env)))
-            case core.Load():
-                return self.load(e.space, self.value(e.address, env), e.width)
-            case core.Apply():
-                return e.op.plain(e.args[0].width, *self.values(e.args, env)) & _mask(e.width)
-            case core.Extract():
-                return self.value(e.arg, env) >> e.low & _mask(e.width)
-            case core.Extend():
-                value = self.value(e.arg, env)
-                return to_signed(value, e.arg.width) & _mask(e.width) if e.signed else value
-            case core.Concat():
-                joined = 0
-                for part in e.parts:
-                    joined = joined << part.width | self.value(part, env)
-                return joined
-            case core.Choice():
-                return self.value(e.then if self.value(e.condition, env) else e.other, env)
-            case core.CallFunction():
-                return self.call(e.function, self.values(e.args, env))
-            case core.CallExtern():
-                if e.name not in self.externs:
-                    raise MachineError(f"no implementation of the extern function '{e.name}'")
-                return self.externs[e.name](*self.values(e.args, env)) & _mask(e.width)
-            case core.Undefined():
-                return self.oracle(e.width) & _mask(e.width)
-            case _:
-                raise MachineError(f"not an expression: {type(e).__name__}")
+    def extern(self, name: str, args: Sequence[int]) -> int:
+        """What an extern function gives, of any width."""
+        if name not in self.externs:
+            raise MachineError(f"no implementation of the extern function '{name}'")
+        return self.externs[name](*args)
 
 
 def _mask(width: int) -> int:

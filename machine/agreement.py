@@ -91,15 +91,16 @@ class Agreement:
                 found.did["plain"] += 1
                 continue
             state = sampler.state(before, background)
+            stored_before = {name: memory.copy() for name, memory in state.memory.items()}
             step = self.plain.step(state, bare=bare)
             decoded = step.executed or step.decoded
             kind = "trap" if isinstance(step.outcome, Trapped) else "next"
             found.did[kind if step.decoded is not None and form in (step.decoded.form, decoded and decoded.form) else "other"] += 1
-            if not self._same(row, status, step, state, sampler.state(before, background), bare):
+            if not self._same(row, status, step, state, stored_before, bare):
                 found.wrong += self._described(sampler.state(before, background), background, bare, ones, batch.stored(row) is None)
         return found
 
-    def _same(self, row: NDArray[np.int64], status: int, step: StepResult, after: State, before: State, bare: bool) -> bool:
+    def _same(self, row: NDArray[np.int64], status: int, step: StepResult, after: State, before: dict[str, Memory], bare: bool) -> bool:
         batch = self.sampler.batch
         stored = batch.stored(row)
         if stored is None:
@@ -110,14 +111,14 @@ class Agreement:
             same = batch.trapped(row) == (step.outcome if isinstance(step.outcome, Trapped) else None)
         return same and batch.components(row) == (after.cells, after.arrays) and self._stored_alike(stored, after, before)
 
-    def _stored_alike(self, stored: dict[tuple[str, int], int], after: State, before: State) -> bool:
-        """Whether ``after`` has these words, and all else is as ``before``."""
+    def _stored_alike(self, stored: dict[tuple[str, int], int], after: State, before: dict[str, Memory]) -> bool:
+        """Whether ``after`` has these words, and all other storage is as ``before``."""
         for (name, at), word in stored.items():
             size, memory = self.cell_bytes[name], after.memory[name]
             if word != sum(memory[at // size + i] << 8 * size * i for i in range(8 // size)):
                 return False
         for name, memory in after.memory.items():
-            size, other = self.cell_bytes[name], before.memory[name]
+            size, other = self.cell_bytes[name], before[name]
             if any(other[at] != value and (name, at * size & ~7) not in stored for at, value in memory.items()):
                 return False
         return True

@@ -43,6 +43,7 @@ class Batch:
         self._first = constants["STATE"]
         self._listed = self.state_words + 3 * patches + 4 + self.argument_words
         self.width = (self._listed + (1 + 2 * stores if stores else 0) + 7) // 8 * 8
+        self._narrow = {name: self.column(name) for name, room in machine.generated.layout.cells.items() if room.limbs == 1}
         self._cases = machine.code.function("cases")
         self._workers = [self._worker(space, bare) for _ in range(self.threads)]
 
@@ -124,18 +125,16 @@ class Batch:
 
     def components(self, row: NDArray[np.int64]) -> tuple[dict[str, int], dict[str, list[int]]]:
         """The cells and arrays of a row."""
-        words, layout = row[: self.state_words].view(np.uint64).tolist(), self.machine.generated.layout
-        cells, arrays = {}, {}
-        at = 0
-        for name, room in layout.cells.items():
-            cells[name] = words[at] if room.limbs == 1 else sum(word << 64 * i for i, word in enumerate(words[at : at + room.limbs]))
-            at += room.limbs
-        for name, room in layout.arrays.items():
-            elements = words[at : at + room.limbs * room.length]
-            at += len(elements)
-            arrays[name] = elements if room.limbs == 1 else [
-                sum(word << 64 * i for i, word in enumerate(elements[start : start + room.limbs]))
-                for start in range(0, len(elements), room.limbs)]
+        words = row[: self.state_words].view(np.uint64).tolist()
+        cells = {name: words[at] for name, at in self._narrow.items()}
+        rooms = self.machine.generated.layout
+        for name, room in rooms.cells.items() if len(self._narrow) < len(rooms.cells) else ():
+            cells[name] = joined(words, self.column(name), room.limbs)
+        arrays = {}
+        for name, room in rooms.arrays.items():
+            at = self.column(name)
+            arrays[name] = words[at : at + room.length] if room.limbs == 1 else [
+                joined(words, at + i * room.limbs, room.limbs) for i in range(room.length)]
         return cells, arrays
 
     # ---- running ----------------------------------------------------------------------------
@@ -197,6 +196,11 @@ class Batch:
             value = sum((words.pop(0) & (1 << 64) - 1) << 64 * limb for limb in range(limbs(width)))
             args.append(value)
         return Trapped(trap, tuple(args), "memory" if memory else trap.kind, int(row[at + ILEN]))
+
+
+def joined(words: Sequence[int], at: int, limbs: int) -> int:
+    """The number in so many words from ``at`` on, the least significant first."""
+    return sum(word << 64 * i for i, word in enumerate(words[at : at + limbs]))
 
 
 def random_rows(batch: Batch, count: int, seed: int) -> NDArray[np.int64]:

@@ -130,7 +130,7 @@ class Machine:
         trap, args = self.isa.illegal
         run.ilen = ilen
         run.fields = {"ilen": ilen}
-        return run.end(TrapSignal(trap, run.values(args, {}), trap.kind))
+        return run.end(TrapSignal(trap, tuple(run.value(arg) for arg in args), trap.kind))
 
     @cached_property
     def _fixed_lengths(self) -> dict[int, int]:
@@ -173,7 +173,7 @@ class Machine:
         run = self._activation(state, recorder)
         run.fields = fields or {}
         try:
-            return run.value(expr, {})
+            return run.value(expr)
         except TrapSignal as signal:
             raise MachineError(f"the expression traps: {signal.trap.name}") from None
         finally:
@@ -229,5 +229,5 @@ class _Fetched:
         known = dict(prefixes)
         self.run.fields = known
         for name, expression in self.isa.contexts.items():
-            known[name] = self.run.value(expression, {})
+            known[name] = self.run.value(expression)
         return {name: known[name] for name in self.isa.contexts}

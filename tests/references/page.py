@@ -61,7 +61,8 @@ def section(figures: Figures) -> list[str]:
         out += ["", "| explained | instructions | cases | right |", "|---|---|--:|---|"]
         for entry, count in explained.most_common():
             where = [name for name, tally in tallies.items() if tally.explained[entry]]
-            out.append(f"| {entry.reason} | {' '.join(where) if len(where) <= NAMED else f'{len(where)} of them'} | {count} | {entry.right} |")
+            named = " ".join(where) if len(where) <= NAMED else f"{len(where)} of them"
+            out.append(f"| {entry.reason} | {named} | {count} | {entry.right} |")
     if open_ones:
         out += ["", f"Open, at most {LISTED} of an instruction:", ""]
         for name, tally in tallies.items():
