@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from pathlib import Path
 
-from checker.exitcodes import FINDINGS, PROVED, USAGE
+from checker.exitcodes import USAGE
+from checker.runs import Refused, compared, together, watched
 from isa_specs.assembler import AssemblyError
 from isa_specs.core import Isa
-from isa_specs.diagnostics import Diagnostic, Span, nearest, render
+from isa_specs.diagnostics import nearest, render
 from isa_specs.load import load
 from isa_specs.program import Program
 from machine import guests
 from machine.board import Board, BoardError
 from machine.errors import MachineError
-from machine.guests import Machinery
-from machine.lockstep import Comparison, Unequal, compare
-from machine.session import Ending
-from machine.trace import FORMATS, told, tracer
+from machine.monitors.processor import Processor
+from machine.scheduler import household
+from machine.trace import FORMATS
 
 MAX_SOURCE = 1 << 20
-MAX_AFTERWARDS = 100_000  # instructions, to show where a difference leads
-ENDINGS = {"waiting": "comes to its end", "halted": "stops", "steps": "still runs"}
 
 CODES = {
     "RN001": "there is no such guest",
@@ -43,16 +40,9 @@ exit codes: 0 the guest came to its end (and is the same on both)   1 a differen
 examples:
   vcheck run s370 os --monitor trap_and_emulate --depth 3
   vcheck run x86 os --monitor trap_and_emulate --compare
+  vcheck run s370 os sieve --monitor trap_and_emulate
   vcheck run s370 sieve --trace vcd > sieve.vcd
 """
-
-
-class Refused(Exception):
-    """A run that cannot be made, or that came to nothing."""
-
-    def __init__(self, code: str, message: str, place: str, hint: str = ""):
-        self.diagnostic = Diagnostic(code, message, Span(place, 0, 0, 0, 0), hint)
-        super().__init__(message)
 
 
 def run(arguments: list[str]) -> int:
@@ -60,16 +50,19 @@ def run(arguments: list[str]) -> int:
     about = argparse.ArgumentParser(prog="vcheck run", description="Run a guest, bare or under a monitor.", allow_abbrev=False,
                                     formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EPILOG)
     about.add_argument("spec", metavar="SPEC", help="a .spec file, or the name of a description that comes with the program")
-    about.add_argument("guest", metavar="GUEST", help="an assembly file, or the name of a guest that comes with the program")
+    about.add_argument("guest", metavar="GUEST", nargs="+",
+                       help="an assembly file, or the name of a guest that comes with the program; several share the machine in turns")
     about.add_argument("--monitor", metavar="NAME", help="run it under this monitor")
     about.add_argument("--depth", metavar="N", type=_number, default=1, help="monitors on each other (default: 1)")
-    about.add_argument("--machine", choices=["plain", "jitted"], default="plain",
-                       help="what runs instructions (default: plain; traces are always plain)")
+    about.add_argument("--machine", choices=["plain", "jitted"], default="jitted",
+                       help="what runs instructions (default: jitted; a trace always takes the plain machine)")
     about.add_argument("--trace", choices=FORMATS, help="write every instruction to standard output, all else to standard error")
     about.add_argument("--max-steps", metavar="N", type=_number, default=1_000_000, help="instructions (default: a million)")
     about.add_argument("--compare", action="store_true", help="run bare and monitored in step, and say where they differ")
     about.add_argument("--input", metavar="TEXT", default="", help="what is typed at the console")
     asked = about.parse_args(arguments)
+    if len(asked.guest) > 1 and (asked.trace or asked.compare or asked.input or asked.depth > 1):
+        about.error("--trace, --compare, --input and --depth are for one guest")
     try:
         return _run(asked)
     except Refused as refused:
@@ -79,7 +72,7 @@ def run(arguments: list[str]) -> int:
         for diagnostic in error.diagnostics[:50]:
             print(render(diagnostic, source), file=sys.stderr)
         count = len(error.diagnostics)
-        print(f"vcheck: {asked.guest} does not assemble: {count} error{'s' * (count != 1)}", file=sys.stderr)
+        print(f"vcheck: {error.diagnostics[0].span.file} does not assemble: {count} error{'s' * (count != 1)}", file=sys.stderr)
     return USAGE
 
 
@@ -92,27 +85,25 @@ def _number(text: str) -> int:
 
 def _run(asked: argparse.Namespace) -> int:
     isa = load(asked.spec)
-    path = _find(isa, asked.guest)
+    paths = [_find(isa, guest) for guest in asked.guest]
     monitor = asked.monitor or (next(iter(isa.monitors), "") if asked.compare else "")
     if asked.depth != 1 and not monitor:
         raise Refused("RN004", "--depth counts monitors, and none is asked for", asked.spec, "add --monitor NAME")
+    if len(paths) > 1 and not monitor:
+        raise Refused("RN004", f"{len(paths)} guests on one machine need a monitor", asked.spec, "add --monitor NAME")
     if (monitor or asked.compare) and monitor not in guests.monitor_names(isa):
         known = guests.monitor_names(isa)
         raise Refused("RN004", f"{isa.name} has no monitor '{monitor}'", asked.spec,
                       nearest(monitor, known) or f"it has {', '.join(known)}" if known else "its description declares none")
+    path = paths[0]
     try:
         board = guests.board_for(isa, path)
-        program = guests.assembled(board, _source(path), str(path))
-        typed = asked.input.encode("latin-1", "replace")
-        if asked.compare:
-            return _compared(isa, board, program, path, monitor, typed, asked)
+        programs = [guests.assembled(board, _source(each), str(each)) for each in paths]
         # Generated code runs many instructions at a time and tells of none.
         below = guests.processor(isa, "plain" if asked.trace else asked.machine)
-        if monitor:
-            machinery = guests.monitored(board, program, monitor, asked.depth, typed, below)
-        else:
-            machinery = guests.bare(board, program, typed=typed, processor=below)
-        return _watched(isa, machinery, path, asked)
+        if len(programs) > 1:
+            return together(household(board, programs, monitor, below), [each.stem for each in paths], asked.max_steps)
+        return _alone(isa, board, programs[0], path, monitor, below, asked)
     except BoardError as error:
         raise Refused("RN005", str(error), str(path), error.hint) from None
     except guests.NoSuchMonitor as error:
@@ -121,6 +112,18 @@ def _run(asked: argparse.Namespace) -> int:
         raise Refused("RN003", str(error), str(path), "docs/monitors.md: [storage] of the board says how much there is") from None
     except MachineError as error:
         raise Refused("RN007", str(error), str(path)) from None
+
+
+def _alone(isa: Isa, board: Board, program: Program, path: Path, monitor: str, below: Processor, asked: argparse.Namespace) -> int:
+    typed = asked.input.encode("latin-1", "replace")
+    if not monitor:
+        return watched(isa, guests.bare(board, program, typed=typed, processor=below), str(path), asked.max_steps, asked.trace)
+    monitored = guests.monitored(board, program, monitor, asked.depth, typed, below)
+    if not asked.compare:
+        return watched(isa, monitored, str(path), asked.max_steps, asked.trace)
+    bare = guests.bare(board, program, monitored.guest_size, typed)  # plain: it tells which instruction it was
+    title = f"{path.stem} on {isa.name}, bare and under {monitor}" + f", {asked.depth} deep" * (asked.depth > 1)
+    return compared(isa, bare, monitored, title, str(path), asked.max_steps)
 
 
 # ---- finding the guest -----------------------------------------------------------------------------
@@ -161,123 +164,6 @@ def _source(path: Path) -> str:
     if not text.strip():
         raise Refused("RN002", "the file is empty", str(path))
     return guests.source_of(path)
-
-
-# ---- one run -----------------------------------------------------------------------------------------
-
-
-def _watched(isa: Isa, machinery: Machinery, path: Path, asked: argparse.Namespace) -> int:
-    session = machinery.session
-    if asked.trace is None:
-        ending = session.run(asked.max_steps)
-        out = sys.stdout
-    else:
-        trace, out = tracer(asked.trace, isa, session.state, sys.stdout), sys.stderr
-        ending = "steps"
-        while ending == "steps" and session.steps + session.wakes < asked.max_steps:
-            before = session.steps
-            ending = session.run(1)
-            if session.steps > before and session.last is not None and session.last.last is not None:
-                trace.step(session.steps, session.last.last)
-        trace.close()
-    shown = bytes(session.output)
-    out.write("console:\n" + "".join(f"  {line}\n" for line in shown.decode("latin-1").splitlines()) if shown else "console: nothing\n")
-    out.write("state:\n" + "".join(f"  {line}\n" for line in _state(isa, machinery)))
-    out.write("counters:\n" + "".join(f"  {line}\n" for line in _counters(machinery)))
-    out.flush()
-    return _verdict(ending, machinery, path, asked.max_steps)
-
-
-def _verdict(ending: Ending, machinery: Machinery, path: Path, max_steps: int) -> int:
-    if ending == "steps":
-        raise Refused("RN006", f"the guest still runs after {max_steps} instructions", str(path),
-                      "--max-steps N lets it run longer, --trace text shows what it does")
-    if ending == "halted":
-        print(f"vcheck: the machine has stopped: {machinery.session.state.halted}", file=sys.stderr)
-        return FINDINGS
-    return PROVED
-
-
-def _state(isa: Isa, machinery: Machinery) -> list[str]:
-    """What is not zero, by the description's names; of storage its digest."""
-    state = machinery.session.state
-    lines = [f"{name} = {value:#x}" for name, value in state.cells.items() if value]
-    lines += [f"{name}[{i}] = {value:#x}" for name, values in state.arrays.items() for i, value in enumerate(values) if value]
-    space = machinery.session.board.space
-    for name, memory in state.memory.items():
-        if name != space:
-            lines += [f"{name}({address:#x}) = {value:#x}" for address, value in sorted(memory.items()) if value]
-    size, memory = machinery.guest_size, machinery.session.state.memory[space]
-    digest = hashlib.sha256(bytes(memory[address] for address in range(size))).hexdigest()
-    return [*lines, f"{space}: {size:#x} bytes, SHA-256 {digest[:32]}"]
-
-
-def _counters(machinery: Machinery) -> list[str]:
-    session = machinery.session
-    lines = [f"instructions {session.steps}", f"interrupts {session.interrupts}"]
-    if not machinery.monitors:
-        return lines + _causes("trap", session.processor.counters.traps)
-    for level, monitor in enumerate(machinery.monitors, 1):
-        counters = monitor.counters
-        lines.append(f"monitor {level}: entered {counters.entries} times; direct {counters.direct}, emulated {counters.emulated}, "
-                     f"interpreted {counters.interpreted}, reflected {counters.reflected}; its share {100 * counters.share:.1f} %")
-        lines += _causes(f"monitor {level}: trap", counters.traps) + _causes(f"monitor {level}: exit", counters.exits)
-        lines += [f"monitor {level}: the guest changed {name}, which is the monitor's" for name in sorted(counters.disturbed)]
-    return lines
-
-
-def _causes(what: str, causes: dict[str, int]) -> list[str]:
-    return [f"{what} {cause} {count}" for cause, count in sorted(causes.items())]
-
-
-# ---- both in step --------------------------------------------------------------------------------------
-
-
-def _compared(isa: Isa, board: Board, program: Program, path: Path, monitor: str, typed: bytes, asked: argparse.Namespace) -> int:
-    monitored = guests.monitored(board, program, monitor, asked.depth, typed, guests.processor(isa, asked.machine))
-    bare = guests.bare(board, program, monitored.guest_size, typed)  # plain: it tells which instruction it was
-    found = compare(isa, bare, monitored, monitored.monitors[-1].profile, asked.max_steps)
-    title = f"{path.stem} on {isa.name}, bare and under {monitor}" + f", {asked.depth} deep" * (asked.depth > 1)
-    if found.divergence is None:
-        shown = bytes(bare.session.output).decode("latin-1")
-        sys.stdout.write(f"{title}: equal after {found.steps} instructions\n")
-        sys.stdout.write("console:\n" + "".join(f"  {line}\n" for line in shown.splitlines()) if shown else "console: nothing\n")
-        sys.stdout.write("counters:\n" + "".join(f"  {line}\n" for line in _counters(monitored)))
-        return _verdict(found.ending, bare, path, asked.max_steps)
-    lines = [f"{title}: different", *_difference(isa, found)]
-    for name, machinery in (("bare", bare), ("monitored", monitored)):
-        ending = machinery.session.run(max(0, min(asked.max_steps - found.steps, MAX_AFTERWARDS)))
-        shown = bytes(machinery.session.output).decode("latin-1")
-        lines.append(f"  if they go on: {name} {ENDINGS[ending]} after {machinery.session.steps} instructions, console {shown!r}")
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    return FINDINGS
-
-
-def _difference(isa: Isa, found: Comparison) -> list[str]:
-    """The first diverging step, decoded."""
-    divergence = found.divergence
-    assert divergence is not None
-    step, lines = divergence.step, []
-    if step is not None:
-        name = (step.executed or step.decoded).form.instruction if step.decoded is not None else ""
-        lines.append(f"first at instruction {divergence.steps}: {step.address:#x}  {told(isa, step)}" + f"  ({name})" * bool(name))
-    lines.append(f"  bare {divergence.bare_outcome}, monitored {divergence.monitored_outcome}")
-    width = max((len(item.component) for item in divergence.differences), default=0)
-    for item in divergence.differences:
-        lines.append(f"  {item.component:<{width}}  bare {item.bare:#x}  monitored {item.monitored:#x}  ({item.reason})")
-    if divergence.direct:
-        cause = _cause(divergence.differences)
-        lines.append(f"  why: it completed on the real machine without a trap, so the monitor was not told; {cause}")
-    else:
-        lines.append("  why: the monitor carried it out, and came to another result")
-    return lines
-
-
-def _cause(differences: tuple[Unequal, ...]) -> str:
-    stale = [item.component for item in differences if item.reason == "record stale"]
-    if stale:
-        return f"its record of {', '.join(stale)} is stale"
-    return "what it found there is the monitor's, not the guest's"
 
 
 __all__ = ["CODES", "run"]

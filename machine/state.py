@@ -39,6 +39,10 @@ class Memory(dict[int, int]):
         """Put ``data`` at ``address``, one byte a cell."""
         self.update(enumerate(data, address))
 
+    def block(self) -> bytes | None:
+        """All there is in it, where that is one block of bytes from address 0 on."""
+        return None
+
 
 class State:
     """Unsigned values by the description's names; everything zero to begin with.

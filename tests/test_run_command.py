@@ -10,6 +10,7 @@ import pytest
 
 from checker import cli
 from checker.run_command import CODES
+from machine import guests
 
 Capture = pytest.CaptureFixture[str]
 
@@ -58,6 +59,31 @@ def test_equal(capsys: Capture) -> None:
     code, out, _ = vcheck(capsys, "third_generation", "os", "--compare", "--depth", "2")
     assert code == 0
     assert out.startswith("os on third_generation, bare and under trap_and_emulate, 2 deep: equal after 103 instructions\n")
+
+
+def test_several_guests_share_the_machine(capsys: Capture) -> None:
+    code, out, err = vcheck(capsys, "third_generation", "os", "sieve", "os", "--monitor", "trap_and_emulate")
+    assert (code, err) == (0, "")
+    first, second, third = re.split(r"^guest \d: ", out, flags=re.MULTILINE)[1:]
+    consoles = {}
+    for name in ("os", "sieve"):
+        alone = vcheck(capsys, "third_generation", name)[1]
+        consoles[name] = [line.strip() for line in alone.split("state:")[0].splitlines()]
+    for shown, name in ((first, "os"), (second, "sieve"), (third, "os")):
+        console = consoles[name]
+        assert [line.strip() for line in shown.splitlines()[1 : 1 + len(console)]] == console
+    assert len(set(re.findall(r"bytes from (0x[0-9a-f]+)", out))) == 3
+
+
+def test_several_guests_and_their_ends(capsys: Capture, tmp_path: Path) -> None:
+    endless = source(tmp_path, "start: BC 15,start(0,0)\n", "endless.s")
+    (tmp_path / "board.toml").write_bytes((guests.FOLDER / "s370" / "board.toml").read_bytes())
+    shown = refused(capsys, "RN006", "s370", "sieve", endless, "--monitor", "trap_and_emulate", "--max-steps", "3000")
+    assert "guest 1: sieve, " in shown
+    assert "guest 2: endless, " in shown
+    assert "add --monitor" in refused(capsys, "RN004", "s370", "os", "sieve")
+    assert cli.main(["run", "s370", "os", "sieve", "--monitor", "trap_and_emulate", "--compare"]) == 2
+    assert "are for one guest" in capsys.readouterr().err
 
 
 def test_different(capsys: Capture) -> None:

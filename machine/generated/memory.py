@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
 import ctypes
 import mmap
@@ -288,6 +289,10 @@ class Cells(MutableMapping[int, int]):
         """``count`` cells of a space of bytes."""
         return self.room[address : address + count]
 
+    def block(self) -> builtins.bytes | None:
+        """What is installed, where that is a block of bytes."""
+        return self.room[: self.installed] if self.installed and self._exact else None
+
     def clear(self) -> None:
         """All zero again, and no page stored to."""
         for page in list(self.pages()):
@@ -310,6 +315,9 @@ class Cells(MutableMapping[int, int]):
             return NotImplemented
         if other.fill:
             return all(self[address] == other[address] for address in range(self.buffer.cells))
+        here, there = self.block(), other.block()
+        if here is not None and there is not None and len(here) == len(there):
+            return here == there
         return all(self[address] == other[address] for address in {*self, *other})
 
     __hash__ = None  # type: ignore[assignment]  # mutable

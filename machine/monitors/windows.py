@@ -39,6 +39,9 @@ class Storage(Memory):
         """SHA-256 of the contents, in hexadecimal."""
         return hashlib.sha256(self.cells).hexdigest()
 
+    def block(self) -> bytes | None:
+        return bytes(self.cells)
+
     def __getitem__(self, address: int) -> int:
         return self.cells[address] if address < len(self.cells) else 0
 
@@ -104,6 +107,9 @@ class Beyond(Storage):
         super().__init__(cells)
         self.parts = tuple(parts)
 
+    def block(self) -> None:
+        return None
+
     def _inside(self, address: int) -> int | None:
         if address < len(self.cells):
             return address
@@ -131,6 +137,9 @@ class WithOwn(Storage):
     def __init__(self, cells: memoryview, own: memoryview, first: int):
         super().__init__(cells)
         self.own, self.first = own, first
+
+    def block(self) -> None:
+        return None
 
     def copy(self) -> WithOwn:
         return WithOwn(memoryview(bytearray(self.cells)), memoryview(bytearray(self.own)), self.first)
