@@ -15,6 +15,7 @@ from isa_specs.families import Families
 from isa_specs.guards import late_guards
 from isa_specs.instructions import sections
 from isa_specs.reader import Node, Word
+from isa_specs.removals import remaining
 from isa_specs.scope import Body, CellComponent, Component, Definition, GroupComponent
 
 PREDEFINED = {"read": (0, 2), "write": (1, 2), "execute": (2, 2)}
@@ -77,7 +78,7 @@ class Elaborator(Declarations):
 
     def declare(self, nodes: list[Node]) -> None:
         self.file_order = list(dict.fromkeys(node.span.file for node in nodes))
-        nodes = Families(self.errors).expand(nodes)
+        nodes = remaining(Families(self.errors).expand(nodes), self.errors)
         self.sections = sections(nodes)
         by_kind: dict[str, list[Node]] = {}
         for node in nodes:

@@ -133,6 +133,12 @@ def test_s370_privileged_instructions_trap_and_those_that_matter_are_sensitive()
     assert {i.name for i in report("s370").instructions if i.sensitive} <= privileged
 
 
+def test_cp_67_had_the_machine_it_needed() -> None:
+    assert theorems("s360_67") == theorems("s360_67", under_controls=False) == {"T1": "proved", "T2": "proved", "T3": "proved"}
+    assert report("s360_67").theorems["T2"].exceptions == []
+    assert monitor("s360_67").verdict == "proved"
+
+
 def test_s370_with_two_address_spaces_needs_its_controls() -> None:
     name = "s370_das"
     semiprivileged = {"IPK", "EPAR", "ESAR", "IAC", "IVSK", "SPKA", "SAC", "SSAR", "MVCK", "MVCP", "MVCS", "PC", "PT"}
