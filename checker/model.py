@@ -143,10 +143,11 @@ class Break(Struct, kw_only=True):
 
 
 class Exit(Struct, kw_only=True):
-    """When an instruction reaches the monitor by a hardware exit: always, or when one of ``controls`` asks for it."""
+    """When an instruction reaches the monitor by a hardware exit: always, when one of ``controls`` asks for it, or sometimes: whatever
+    the controls, in some states only."""
 
     instruction: str
-    when: Literal["always", "control", "never"]
+    when: Literal["always", "control", "sometimes", "never"]
     controls: list[str] = []
 
 

@@ -14,6 +14,7 @@ from checker.profiles import Profile
 from checker.regions import regions
 from checker.replay import hex_
 from checker.states import States
+from checker.term import Term
 from checker.translations import Translations
 from checker.witnesses import Witnesses
 from isa_specs import core
@@ -169,29 +170,43 @@ class Monitors:
         return ["one instruction at a time, repeated ones one unit a step; loops to the bound the description gives"]
 
     def exits(self, profile: Profile, found: Squares, asker: Asker) -> list[report.Exit]:
-        """Which instructions leave the guest by hardware exit: always, under some control, never."""
+        """Which instructions leave the guest by hardware exit: always, under some control, for some operands, never."""
         exit_traps = {trap.name for trap in self.case.isa.traps.values() if trap.kind == "exit"}
         hardware = "exit" in profile.monitor.traps and profile.monitor.traps != frozenset(core.TRAP_KINDS)
         if not exit_traps or not hardware:
             return []
         free = States(self.case.terms, self.case.isa, profile.monitor, {})
-        out: dict[str, report.Exit] = {}
+        by_name: dict[str, list[report.Exit]] = {}
         for form in self.case.forms:
-            footprint = self.case.footprints.form(form)
-            if not footprint.traps & exit_traps:
-                out.setdefault(form.instruction, report.Exit(instruction=form.instruction, when="never"))
-                continue
-            define = Definitions(free, form)
-            virtual = free.free()
-            real = free.real(virtual)
-            step = define.step(real)
-            conditions = [*define.sound(real, step), free.assumed(virtual), define.goes_on(step)]
-            asked = asker.ask(define.question("exits always", True, conditions, ("real", step)))
-            controls = sorted(n for n, k in free.owned.items() if k.how == "control" and n in footprint.reads)
-            before = out.get(form.instruction)
-            if asked.verdict == "unsat" and (before is None or before.when == "always"):
-                out[form.instruction] = report.Exit(instruction=form.instruction, when="always")
-            elif asked.verdict != "unsat":
-                known = before.controls if before is not None else []
-                out[form.instruction] = report.Exit(instruction=form.instruction, when="control", controls=sorted({*known, *controls}))
-        return list(out.values())
+            by_name.setdefault(form.instruction, []).append(self.exit(free, form, exit_traps, asker))
+        return [of_all_forms(found) for found in by_name.values()]
+
+    def exit(self, states: States, form: core.Form, exit_traps: set[str], asker: Asker) -> report.Exit:
+        """When one form leaves the guest. A call of the guest's own system, a breakpoint say, stays in it like one that completes."""
+        footprint, t = self.case.footprints.form(form), self.case.terms
+        if not footprint.traps & exit_traps:
+            return report.Exit(instruction=form.instruction, when="never")
+        define = Definitions(states, form)
+        virtual = states.free()
+        real = states.real(virtual)
+        step = define.step(real)
+
+        def none(name: str, condition: Term) -> bool:
+            question = define.question(name, True, [*define.sound(real, step), states.assumed(virtual), condition], ("real", step))
+            return asker.ask(question).verdict == "unsat"
+
+        calls = step.trapped(t, {"call"} - states.monitor.traps)
+        if none("exits always", t.either(define.goes_on(step), calls)):
+            return report.Exit(instruction=form.instruction, when="always")
+        controls = sorted(n for n, k in states.owned.items() if k.how == "control" and n in footprint.reads)
+        if controls:
+            return report.Exit(instruction=form.instruction, when="control", controls=controls)
+        never = none("exits never", step.trapped(t, {"exit"}))
+        return report.Exit(instruction=form.instruction, when="never" if never else "sometimes")
+
+
+def of_all_forms(found: list[report.Exit]) -> report.Exit:
+    """When an instruction exits, from when its forms do."""
+    kinds = {item.when for item in found}
+    when = found[0].when if len(kinds) == 1 else "control" if "control" in kinds else "sometimes"
+    return report.Exit(instruction=found[0].instruction, when=when, controls=sorted({name for item in found for name in item.controls}))

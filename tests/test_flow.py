@@ -21,7 +21,8 @@ from checker.terms import Terms
 from isa_specs.core import Expr, Isa
 from isa_specs.load import bundled, load, loads
 
-SAMPLE = {"s360_67": 12, "s370_das": 12, "x86_umip": 20, "x86_vtx": 20}  # of descriptions most of which is their base; the campaign takes all
+# Of descriptions most of which is their base; the campaign takes all.
+SAMPLE = {"s360_67": 12, "s370_das": 12, "x86_umip": 20, "x86_vtx": 20}
 
 
 class Flow:

@@ -168,7 +168,7 @@ def _monitor(monitor: Monitor, shown: set[str]) -> Iterator[str]:
     groups = words.exits(monitor)
     if groups:
         yield from table(["exits to the monitor", "instructions"],
-                         [["always" if when == "always" else f"when {code(when)}", codes(names)] for when, names in groups])
+                         [[when if when in words.ANYWAY else f"when {code(when)}", codes(names)] for when, names in groups])
     yield from _bullets("Assumptions", monitor.assumptions)
     yield from _bullets("Bounds", monitor.bounds)
 

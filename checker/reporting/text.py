@@ -90,7 +90,7 @@ def _monitor(monitor: Monitor, is_headline: bool, paint: Paint) -> Iterator[str]
     yield f"{paint('monitor ' + monitor.name, 'bold')}  {paint(monitor.verdict, monitor.verdict)}" + ("  (headline)" if is_headline else "")
     parts = [("", monitor.title), ("", HYBRID if monitor.user_only else ""), ("controls", words.controls(monitor.controls)),
              ("broken", " ".join(monitor.broken)), ("undecided", " ".join(monitor.unknown))]
-    parts += [("exits always" if when == "always" else f"exits by {when}", words.listing(names)) for when, names in words.exits(monitor)]
+    parts += [(f"exits {when if when in words.ANYWAY else f'by {when}'}", words.listing(names)) for when, names in words.exits(monitor)]
     parts += [("assuming", text) for text in monitor.assumptions] + [("bound", text) for text in monitor.bounds]
     for label, text in parts:
         if text:

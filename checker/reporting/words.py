@@ -90,12 +90,16 @@ def summary(report: Report) -> str:
     )
 
 
+ANYWAY = ("always", "sometimes")  # exits that no control asks for
+
+
 def exits(monitor: Monitor) -> list[tuple[str, list[str]]]:
-    """Instructions by when they exit to the monitor: always, then under each control, in order of first appearance."""
+    """Instructions by when they exit to the monitor: always, in some states, then under each control, in order of first appearance."""
     groups: dict[str, list[str]] = {}
-    for exit_ in monitor.exits:
-        if exit_.when == "always":
-            groups.setdefault("always", []).append(exit_.instruction)
+    for when in ANYWAY:
+        for exit_ in monitor.exits:
+            if exit_.when == when:
+                groups.setdefault(when, []).append(exit_.instruction)
     for exit_ in monitor.exits:
         if exit_.when == "control":
             groups.setdefault(" or ".join(exit_.controls), []).append(exit_.instruction)
