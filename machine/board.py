@@ -90,6 +90,7 @@ class Board:
     clocks: tuple[Clock, ...] = ()
     assisted: dict[str, Assisted] = field(default_factory=dict)
     machine: Machine = field(init=False)
+    _taken_apart: dict[core.Expr, Condition | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.machine = Machine(self.isa)
@@ -105,11 +106,17 @@ class Board:
     def watched(self, pending: Iterable[Request]) -> Watch:
         """What the board has to be told of: output, waits, and that a pending interrupt is let in."""
         looked = [request.interrupt.condition for request in pending]
-        parts = [(expr, conjuncts(expr)) for expr in (*looked, *([self.isa.idle] if self.isa.idle is not None else []))]
+        parts = [(expr, self._conjuncts(expr)) for expr in (*looked, *([self.isa.idle] if self.isa.idle is not None else []))]
         written = {name for expr, listed in parts if listed is None for name in components(expr)}
         if self.console is not None and self.console.output is not None:
             written.add(self.console.output[0])
         return Watch(frozenset(written), tuple(listed for _, listed in parts if listed is not None))
+
+    def _conjuncts(self, expr: core.Expr) -> Condition | None:
+        # Asked before every stretch of a run; the description's conditions stay what they are.
+        if expr not in self._taken_apart:
+            self._taken_apart[expr] = conjuncts(expr)
+        return self._taken_apart[expr]
 
 
 def conjuncts(expr: core.Expr) -> Condition | None:

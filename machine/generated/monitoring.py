@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from machine.generated.monitor_slots import IN_USER_MODE, UNTRANSLATED
 from machine.generated.names import Role
 
 if TYPE_CHECKING:
+    from machine.generated.bodies import Body
     from machine.generated.emit import Unit
 
 RUNTIME = Path(__file__).with_name("monitor_runtime.py")
@@ -28,46 +30,50 @@ def write(unit: Unit) -> list[str]:
     asked = [*identities, *user, *(value for monitor in isa.monitors.values() for value in modes_of(monitor).values())]
     if not able or not all(_plain(unit, condition) for condition in asked):
         return []
-    body = unit.body(Role.NORMAL, {})
-    body.code("def directly(s, mode):")
-    body.code.depth = 1
-    for mode, conditions in ((IN_USER_MODE, user), (UNTRANSLATED, identities)):
-        if conditions:
-            body.code(f"if mode == {mode}:")
-            body.code.depth = 2
-            body.code(f"return {' & '.join(f'({body.value(condition)})' for condition in conditions)}")
-            body.code.depth = 1
-    body.code("return 1")
-    unit.add(body.code.text)
-    body = unit.body(Role.NORMAL, {})
-    body.code("def guest_mode(s, profile):")
-    body.code.depth = 1
-    for number, (name, _) in enumerate(able):
-        modes = modes_of(isa.monitors[name])
-        if modes:
-            body.code(f"if profile == {number}:")
-            body.code.depth = 2
-            tests = " & ".join(f"int({body.read_cell(isa.cells[cell])} == {body.value(value)})" for cell, value in modes.items())
-            body.code(f"return {tests}")
-            body.code.depth = 1
-    body.code("return 1")
-    unit.add(body.code.text)
-    body = unit.body(Role.NORMAL, {})
-    body.code("def mapped(s, r, profile):")
-    body.code.depth = 1
-    for number, (_, maps) in enumerate(able):
-        if maps:
-            body.code(f"if profile == {number}:")
-            body.code.depth = 2
-            for name, value in maps:
-                body.code(f"ST(r + {unit.layout.cells[name].name}, {body.value(value)})")
-            body.code.depth = 1
-    body.code("return 0")
-    unit.add(body.code.text)
+    conditions = {IN_USER_MODE: user, UNTRANSLATED: identities}
+    modes = {number: modes_of(isa.monitors[name]) for number, (name, _) in enumerate(able)}
+    maps = {number: found for number, (_, found) in enumerate(able)}
+
+    def direct(body: Body, mode: int) -> list[str]:
+        return [f"return {' & '.join(f'({body.value(condition)})' for condition in conditions[mode])}"] if conditions[mode] else []
+
+    def in_mode(body: Body, profile: int) -> list[str]:
+        tests = [f"int({body.read_cell(isa.cells[cell])} == {body.value(value)})" for cell, value in modes[profile].items()]
+        return [f"return {' & '.join(tests)}"] if tests else []
+
+    def stored(body: Body, profile: int) -> list[str]:
+        return [f"ST(r + {unit.layout.cells[name].name}, {body.value(value)})" for name, value in maps[profile]]
+
+    by_number(unit, "directly", ("s", "mode"), conditions, direct, otherwise=1)
+    by_number(unit, "guest_mode", ("s", "profile"), modes, in_mode, otherwise=1)
+    by_number(unit, "mapped", ("s", "r", "profile"), maps, stored, otherwise=0)
     unit.add(runtime_text(RUNTIME, "# ---- monitors"))
     if any(keep.saved_in is not None for monitor in isa.monitors.values() for keep in monitor.keeps.values()):
         unit.add(runtime_text(ASSISTED, "# ---- hardware"))
     return [name for name, _ in able]
+
+
+def by_number(
+    unit: Unit, name: str, parameters: tuple[str, ...], numbers: Iterable[int], arm: Callable[[Body, int], list[str]], otherwise: int
+) -> None:
+    """Add a function whose last parameter chooses which lines it runs; what falls through them returns ``otherwise``.
+
+    ``arm`` gives the lines for a number; what the values in them need stands before them."""
+    body = unit.body(Role.NORMAL, {})
+    body.code(f"def {name}({', '.join(parameters)}):")
+    for number in numbers:
+        body.code.depth = 1
+        before = len(body.code.lines)
+        body.code(f"if {parameters[-1]} == {number}:")
+        body.code.depth = 2
+        lines = arm(body, number)
+        for line in lines:
+            body.code(line)
+        if not lines:
+            del body.code.lines[before:]
+    body.code.depth = 1
+    body.code(f"return {otherwise}")
+    unit.add(body.code.text)
 
 
 def modes_of(monitor: Monitor) -> dict[str, Expr]:
