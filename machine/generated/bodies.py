@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from isa_specs import core
 from isa_specs.core import Expr, Stmt
-from machine.generated import wide
+from machine.generated import operators, strides, wide
 from machine.generated.layout import limbs, literal, mask, plain_name
 from machine.generated.names import Access, Code, Role, Variant
 
@@ -34,6 +34,9 @@ class Body:
         self.keeps = False  # whether anything is written to the journal
         self.locals: dict[str, str] = {}
         self._temporaries = 0
+        self.near: dict[int, str] = {}  # accesses to host addresses; see :mod:`strides`
+        self.probed: set[int] = set()  # loads that leave the loop where no walk is remembered
+        self.calm = False  # whether traps cannot come here
 
     # ---- names -------------------------------------------------------------------------
 
@@ -60,7 +63,7 @@ class Body:
 
     def hazard(self, facts: Facts) -> bool:
         """Whether a trap may come that takes back effects. In a delivery, which keeps its cells in the journal, each does."""
-        return facts.traps if self.keeps_cells else facts.undoes
+        return not self.calm and (facts.traps if self.keeps_cells else facts.undoes)
 
     def before(self, trap: bool, part: Callable[[], str]) -> str:
         """The text of ``part``, after which a trap that takes back effects may come."""
@@ -102,16 +105,16 @@ class Body:
             case core.Load():
                 return self.load(e)
             case core.Apply():
-                return self._apply(e)
+                return operators.applied(self, e)
             case core.Extract():
-                return self._extract(e)
+                return operators.extract(self, e)
             case core.Extend():
                 text = self.value(e.arg)
                 if not e.signed:
                     return text
                 return f"(({text} ^ {literal(1 << e.arg.width - 1, 64)}) - {literal(1 << e.arg.width - 1, 64)} & {mask(e.width)})"
             case core.Concat():
-                return self._concat(e)
+                return operators.concat(self, e)
             case core.Choice():
                 return self._choice(e)
             case core.CallFunction():
@@ -128,55 +131,10 @@ class Body:
         if isinstance(e, core.Apply) and e.op.predicate:
             if e.args[0].width > 64:
                 return f"{wide.predicate(self, e)} != 0"
-            return self._operator(e)
+            return operators.operator(self, e)
         if isinstance(e, core.Apply) and e.op.name == "not":
             return f"{self.value(e.args[0])} == 0"
         return f"{self.value(e)} != 0"
-
-    def _apply(self, e: core.Apply) -> str:
-        if e.op.predicate:
-            return f"int({self.condition(e)})"
-        return f"({self._operator(e)})"
-
-    def _operator(self, e: core.Apply) -> str:
-        width = e.args[0].width
-        amount = e.args[-1]
-        if e.op.name in ("shl", "lshr") and isinstance(amount, core.Const):
-            # The primitives test the amount; a constant one needs no test.
-            text = self.value(e.args[0])
-            if amount.value >= width:
-                return "0"
-            if e.op.name == "shl":
-                return f"{text} << {amount.value} & {mask(width)}"
-            return self._right(text, amount.value, width)
-        # A word of 64 bits is its own signed reading; x ^ s - s would overflow, of which Numba makes what it likes.
-        sign = "0" if width == 64 else literal(1 << width - 1, 64)
-        return e.op.jit.format(*self.values(e.args), m=mask(width), w=width, s=sign)
-
-    @staticmethod
-    def _right(text: str, amount: int, width: int) -> str:
-        """Shifted right by a constant, zeros coming in."""
-        if not amount:
-            return text
-        return f"LSHR({text}, {amount}, 64)" if width == 64 else f"({text} >> {amount})"
-
-    def _extract(self, e: core.Extract) -> str:
-        if e.arg.width > 64:
-            return wide.extract(self, e)
-        text = self.value(e.arg)
-        if e.width == e.arg.width:
-            return text
-        shifted = self._right(text, e.low, e.arg.width)
-        return shifted if e.high == e.arg.width - 1 else f"({shifted} & {mask(e.width)})"
-
-    def _concat(self, e: core.Concat) -> str:
-        shift, out = e.width, []
-        for part, text in zip(e.parts, self.values(e.parts), strict=True):
-            shift -= part.width
-            if isinstance(part, core.Const) and not part.value:
-                continue
-            out.append(f"{text} << {shift}" if shift else text)
-        return f"({' | '.join(out)})" if out else "0"
 
     def _choice(self, e: core.Choice) -> str:
         undoes = any(self.hazard(self.unit.analysis.expression(arm)) for arm in (e.then, e.other))
@@ -252,14 +210,21 @@ class Body:
 
     def load(self, e: core.Load) -> str:
         space, width = e.space, e.width
+        if id(e) in self.near:
+            return self.temporary(self.unit.spaces.near(width // 8, self.near[id(e)]))
         address = self.before(self.hazard(self.unit.analysis.space(space)), lambda: self.value(e.address))
         count = width // 8 if space.cell_width == 8 else 1
+        if id(e) in self.probed:
+            return self.temporary(self.unit.spaces.near(count, self.unit.spaces.probe(self, space, count, self.temporary(address))))
         name, traps = self.unit.access(Access(space, count, False, False, self.role))
         return self._called(name, [address], width, traps)
 
     def store(self, s: core.Store) -> None:
         address, value = self.values([s.address, s.value], self.hazard(self.unit.analysis.space(s.space)))
         count = s.value.width // 8 if s.space.cell_width == 8 else 1
+        if id(s) in self.near:
+            self.code(self.unit.spaces.near(count, self.near[id(s)], value))
+            return
         name, traps = self.unit.access(Access(s.space, count, True, self.after, self.role))
         self.keeps |= self.after
         self._called(name, [address, value], 0, traps)
@@ -383,7 +348,11 @@ class Body:
             self.code(text)
 
     def _loop(self, s: core.Loop) -> None:
+        strided = strides.Loop(self, s)
         name = self.local(s.local, s.width)
+        if strided.sites:
+            strided.write(name)
+            return
         self.code(f"for {name} in range({s.first}, {s.last + 1}):")
         self.code.depth += 1
         before, outer = len(self.code.lines), self.after

@@ -15,7 +15,8 @@ from machine.errors import MachineError
 from machine.generated import slots
 
 WORD = 8  # bytes
-PAGE = 12  # bits of an address within a page, the unit in which stores are watched
+PAGE = 12  # bits of an address within a page, the unit in which stores are noted
+LINE = 10  # and within a line: where pages hold watched bytes, lines without one are stored to freely
 PADDING = 64  # bytes behind a space, so that a word can be read at its last address
 MAX_ADDRESS = 36  # bits: a space of more bytes is not laid out flat
 

@@ -24,7 +24,7 @@ STORES = {"ST": (64, "record"), "STORE1": (8, "space"), "STORE2": (16, "space"),
           "SET_BYTE": (8, "map")}  # fmt: skip
 SWAPS = {"SWAP2": 16, "SWAP4": 32, "SWAP8": 64}
 _ALIAS = {"record": "!3", "space": "!4", "map": "!5"}
-_CALLED = ("UDIV", "UREM", "SDIV", "SREM", "SHL", "LSHR", "ASHR")
+_CALLED = ("MOVE", "UDIV", "UREM", "SDIV", "SREM", "SHL", "LSHR", "ASHR")
 
 _INLINE = {"inline": "alwaysinline ", "outline": "noinline ", "cold": "noinline cold "}
 
@@ -340,7 +340,9 @@ _METADATA = """
 
 def _prelude() -> str:
     lines = [f"declare i{bits} @llvm.bswap.i{bits}(i{bits})" for bits in (16, 32, 64)]
-    lines.append("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+    lines += [f"declare void @llvm.{name}.p0.p0.i64(ptr, ptr, i64, i1)" for name in ("memcpy", "memmove")]
+    lines.append("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+    lines.append(_MOVE)
     shifts = {"SHL": "shl", "LSHR": "lshr", "ASHR": "ashr"}
     for name, word in shifts.items():
         # an amount of the width or more gives 0, or copies of the sign; the amount is unsigned
@@ -381,4 +383,34 @@ def _prelude() -> str:
     return "\n".join(lines)
 
 
+# A byte is moved after all before it: where the target starts within the source, they are seen again.
+_MOVE = """define internal i64 @MOVE(i64 %to, i64 %from, i64 %n) nounwind noinline {
+entry:
+  %a = inttoptr i64 %to to ptr
+  %b = inttoptr i64 %from to ptr
+  %ahead = sub i64 %to, %from
+  %apart = icmp uge i64 %ahead, %n
+  br i1 %apart, label %whole, label %near
+whole:
+  call void @llvm.memmove.p0.p0.i64(ptr %a, ptr %b, i64 %n, i1 false)
+  ret i64 %n
+near:
+  %one = icmp eq i64 %ahead, 1
+  br i1 %one, label %filled, label %again
+filled:
+  %byte = load i8, ptr %b
+  call void @llvm.memset.p0.i64(ptr %a, i8 %byte, i64 %n, i1 false)
+  ret i64 %n
+again:
+  %i = phi i64 [0, %near], [%next, %again]
+  %p = getelementptr i8, ptr %b, i64 %i
+  %q = getelementptr i8, ptr %a, i64 %i
+  %moved = load volatile i8, ptr %p
+  store volatile i8 %moved, ptr %q
+  %next = add i64 %i, 1
+  %done = icmp eq i64 %next, %n
+  br i1 %done, label %end, label %again
+end:
+  ret i64 %n
+}"""
 _PRELUDE = _prelude()

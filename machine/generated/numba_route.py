@@ -60,6 +60,13 @@ def COPY(to, p, words):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
+def MOVE(to, p, n):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        STORE1(to + i, LOAD1(p + i))
+    return np.int64(n)
+
+
+@njit(error_model="numpy")
 def SWAP2(v):  # type: ignore[no-untyped-def]
     return (v & 0xFF) << 8 | (v >> 8 & 0xFF)
 

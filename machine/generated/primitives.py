@@ -53,6 +53,11 @@ def COPY(to: int, p: int, words: int) -> int:
     raise NotImplementedError
 
 
+def MOVE(to: int, p: int, n: int) -> int:
+    """Copy ``n`` > 0 bytes of a space one by one, the first one first, wherever the two overlap; returns n."""
+    raise NotImplementedError
+
+
 def SWAP2(value: int) -> int:
     """The low 2 bytes reversed; SWAP4 and SWAP8 reverse more."""
     raise NotImplementedError

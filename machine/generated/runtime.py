@@ -317,6 +317,16 @@ def keep_bytes(s: int, p: int, n: int) -> int:
     return 0
 
 
+@outline
+def keep_run(s: int, p: int, n: int) -> int:
+    """Remember ``n`` bytes of a space."""
+    while n > 8:
+        keep_bytes(s, p, 8)
+        p = p + 8
+        n = n - 8
+    return keep_bytes(s, p, n)
+
+
 def bytes_at(p: int, n: int) -> int:
     value = 0
     for i in range(0, n):
@@ -391,6 +401,16 @@ def set_cover(cover: int, p: int, value: int) -> int:
     q = cover + (p >> 3)
     SET_BYTE(q, (BYTE(q) & ~(1 << (p & 7))) | value << (p & 7))
     return 0
+
+
+@outline
+def unwatched(cover: int, p: int, line: int) -> int:
+    """Whether no cell is covered in the line of this one, of 2**line."""
+    q = cover + (p >> line << line - 3)
+    for i in range(0, 1 << line - 3):
+        if BYTE(q + i) != 0:
+            return 0
+    return 1
 
 
 def listed(p: int, n: int, value: int) -> int:

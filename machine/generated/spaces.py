@@ -11,164 +11,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from isa_specs.core import Space
-from machine.generated import slots
+from machine.generated.cells import PhysicalCells
 from machine.generated.facts import physical
-from machine.generated.layout import PAGE, Buffer, NotGenerated, mask, plain_name
+from machine.generated.layout import LINE, PAGE, NotGenerated, mask, plain_name
 from machine.generated.names import Access, Code, Role, Variant
-from machine.generated.slots import ENTRIES, ENTRY_BYTES, SPACE_SHIFT
+from machine.generated.slots import ENTRIES, ENTRY_BYTES
 
 if TYPE_CHECKING:
+    from machine.generated.bodies import Body
     from machine.generated.emit import Unit
 
 MAX_CELLS = 1024  # of one access
 TLB_WIDTH = 40  # bits of an address that may have entries
 
 
-class Spaces:
+class Spaces(PhysicalCells):
     """Writes the access functions of one module, each when it is first asked for."""
 
     def __init__(self, unit: Unit):
-        self.unit = unit
+        super().__init__(unit)
         self._names: dict[Access, tuple[str, bool]] = {}
         self._places: dict[Space, tuple[str, bool]] = {}
         self._walks: dict[Space, str] = {}
-        self._done: set[tuple[str, str, int, bool]] = set()
-
-    # ---- cells of a physical space -----------------------------------------------------
-
-    def buffer(self, space: Space) -> tuple[Buffer, str]:
-        buffer = self.unit.layout.spaces[space.name]
-        return buffer, f"s{buffer.number}_{'bytes' if space.cell_width == 8 else 'cells'}"
-
-    def common(self, space: Space) -> None:
-        """The functions every access to a physical space rests on."""
-        buffer, name = self.buffer(space)
-        key = name, "common", 0, False
-        if key in self._done:
-            return
-        self._done.add(key)
-        base, flags, cover = (self.unit.layout.pointer(buffer, what) for what in ("base", "flags", "cover"))
-        size, code = buffer.cell_bytes, Code()
-        code(f"@cold\ndef {name}_noted(s, p, n):")
-        code.depth += 1
-        code('"""Before the first store to a page, and before each to a page with something watched or absent; 1: do without it."""')
-        code(f"f = BYTE(LD(s + {flags}) + (p >> {PAGE})) | BYTE(LD(s + {flags}) + (p + n - 1 >> {PAGE}))")
-        code(f"if f & {slots.ABSENT} != 0:")
-        code("    return 1")
-        code(f"if f & {slots.REAL} != 0 and LD(s + VIEW) != 0:")
-        code("    return 1")
-        code("if LD(s + LOGGING) != 0:")
-        code(f"    log(s, LD(s + {base}), {buffer.number << SPACE_SHIFT:#x}, p, n)")
-        code(f"elif f & {slots.REAL} == 0:")
-        code(f"    f = LD(s + {flags}) + (p >> {PAGE})")
-        code("    SET_BYTE(f, BYTE(f) | 1)")
-        code(f"    f = LD(s + {flags}) + (p + n - 1 >> {PAGE})")
-        code("    SET_BYTE(f, BYTE(f) | 1)")
-        if size == 1:
-            code(f"hit = f & {slots.REAL}")  # the byte may be another's, too
-            code("for i in range(0, n):")
-            code(f"    if covered(LD(s + {cover}), p + i) == 1:")
-            code(f"        set_cover(LD(s + {cover}), p + i, 0)")
-            code("        hit = 1")
-            code("if hit != 0:")
-            code("    flush(s)")
-        code("return 0")
-        if size == 1:
-            code.depth = 0
-            code(f"def {name}_watch(s, p):")
-            code.depth += 1
-            code('"""A remembered walk or decoding rests on this byte."""')
-            code(f"set_cover(LD(s + {cover}), p, 1)")
-            code(f"f = LD(s + {flags}) + (p >> {PAGE})")
-            code("if BYTE(f) & 2 == 0:")
-            code("    if BYTE(f) == 1:")
-            code("        drop_writes(s)")
-            code("    SET_BYTE(f, BYTE(f) | 2)")
-            code("return 0")
-        self.unit.add(code.text)
-
-    def read_cells(self, space: Space, count: int) -> str:
-        """Name of ``f(s, p)``: ``count`` cells of a physical space from address p on."""
-        buffer, name = self.buffer(space)
-        function = f"{name}_get{count}"
-        key = name, "get", count, False
-        if key in self._done:
-            return function
-        self._done.add(key)
-        self.common(space)
-        base, size, code = self.unit.layout.pointer(buffer, "base"), buffer.cell_bytes, Code()
-        code(f"def {function}(s, p):")
-        code.depth += 1
-        if size > 1 or count == 1:
-            code(f"return LOAD{size}(LD(s + {base}) + p{f' * {size}' if size > 1 else ''})")
-        else:
-            if count in (2, 4, 8):
-                load = f"LOAD{count}(LD(s + {base}) + p)"
-                code(f"if p <= {buffer.cells - count:#x}:")
-                code(f"    return {load if self.unit.isa.little else f'SWAP{count}({load})'}")
-            result = self.unit.result_of(function, 8 * count) if count > 8 else ""
-            self._gathered(code, count, result, lambda i: f"LOAD1(LD(s + {base}) + (p + {i} & {mask(space.address_width)}))", False)
-        self.unit.add(code.text)
-        return function
-
-    def write_cells(self, space: Space, count: int, journal: bool) -> str:
-        """Name of ``f(s, p, v)``, which stores ``count`` <= 8 cells of a physical space."""
-        buffer, name = self.buffer(space)
-        function = f"{name}_put{count}{'_kept' if journal else ''}"
-        key = name, "put", count, journal
-        if key in self._done:
-            return function
-        self._done.add(key)
-        self.common(space)
-        base, flags = (self.unit.layout.pointer(buffer, what) for what in ("base", "flags"))
-        size, code = buffer.cell_bytes, Code()
-        if count not in (1, 2, 4, 8):
-            one = self.write_cells(space, 1, journal)
-            code(f"def {function}(s, p, v):")
-            code.depth += 1
-            self._scattered(code, count, lambda i, v: f"{one}(s, p + {i} & {mask(space.address_width)}, {v})")
-            code("return 0")
-            self.unit.add(code.text)
-            return function
-        one = self.write_cells(space, 1, journal) if count > 1 else ""
-        code(f"def {function}(s, p, v):")
-        code.depth += 1
-        at, span = ("p", count) if size == 1 else (f"p * {size}", size)
-        if size > 1:
-            code(f"q = {at}")
-            at = "q"
-        if space.name in self.unit.rests_on.others and space.cell_width != 8:
-            code(f"if LOAD{size}(LD(s + {base}) + {at}) != v:")
-            code("    flush(s)")
-        ends = f"BYTE(LD(s + {flags}) + ({at} >> {PAGE}))"
-        if span > 1:
-            ends += f" * BYTE(LD(s + {flags}) + ({at} + {span - 1} >> {PAGE}))"
-        code("whole = 1")
-        if count > 1:
-            code(f"if p > {buffer.cells - count:#x}:")
-            code("    whole = 0")
-        code(f"{'elif' if count > 1 else 'if'} {ends} != 1:")
-        code(f"    whole = 1 - {name}_noted(s, {at}, {span})")
-        code("if whole == 0:")
-        code.depth += 1
-        if count > 1:  # byte by byte: some may be at the other end, or absent
-            self._scattered(code, count, lambda i, v: f"{one}(s, p + {i} & {mask(space.address_width)}, {v})")
-        code("return 0")
-        code.depth -= 1
-        if journal:
-            code(f"keep_bytes(s, LD(s + {base}) + {at}, {span})")
-        value = "v" if count == 1 or self.unit.isa.little else f"SWAP{count}(v)"
-        code(f"STORE{span}(LD(s + {base}) + {at}, {value})")
-        code("return 0")
-        self.unit.add(code.text)
-        return function
-
-    def _scattered(self, code: Code, count: int, put) -> None:  # type: ignore[no-untyped-def]
-        """Take ``v`` apart into ``count`` bytes in the order of the description; above 8 it is an address of words."""
-        for i in range(count):
-            low = 8 * (i if self.unit.isa.little else count - 1 - i)
-            word = f"LD(v + {8 * (low // 64)})" if count > 8 else "v"
-            code(put(i, f"LSHR({word}, {low % 64}, 64) & 255"))
 
     # ---- the way through views -----------------------------------------------------------
 
@@ -255,11 +119,10 @@ class Spaces:
         unit, code = self.unit, Code()
         walk, traps = self._translation(space)
         self.common(onto)
-        buffer, _ = self.buffer(onto)
-        base, flags = (unit.layout.pointer(buffer, what) for what in ("base", "flags"))
+        buffer, prefix = self.buffer(onto)
+        base = unit.layout.pointer(buffer, "base")
         unit.tables.append(f"w{number}_table")
         unit.layout.constants[f"w{number}_table"] = unit.layout.take(3 * ENTRIES * ENTRY_BYTES // 8)
-        shift = self.granule(space)
         code(f"@outline\ndef {name}(s, a, access):")
         code.depth += 1
         code("context(s)")
@@ -269,18 +132,26 @@ class Spaces:
             code("    return p")
         code(f"p = (p & ~{mask(space.granule)} | a & {mask(space.granule)}) & {mask(onto.address_width)}")
         code("ST(s + WALKS, LD(s + WALKS) + 1)")
-        code(f"if access != 1 or BYTE(LD(s + {flags}) + (p >> {PAGE})) == 1:")
-        code(f"    e = s + w{number}_table + access * {ENTRIES * ENTRY_BYTES} + (a >> {shift} & {ENTRIES - 1}) * {ENTRY_BYTES}")
-        code(f"    ST(e, (a >> {shift}) + LD(s + CONTEXT))")
-        code(f"    ST(e + 8, LD(s + {base}) + p - a)")
+        for condition, write in (("access != 1", False), (f"{prefix}_free(s, p) == 1", True)):
+            shift = self.granule(space, write)
+            code(f"{'elif' if write else 'if'} {condition}:")
+            code(f"    e = {self.table(space, 'access', 'a', shift)}")
+            code(f"    ST(e, (a >> {shift}) + LD(s + CONTEXT))")
+            code(f"    ST(e + 8, LD(s + {base}) + p - a)")
         code("return p")
         unit.add(code.text)
         return name
 
     @staticmethod
-    def granule(space: Space) -> int:
-        """Bits of an address within an entry's reach: a granule, or less when pages are smaller."""
-        return min(space.granule, PAGE)
+    def granule(space: Space, write: bool) -> int:
+        """Bits of an address within an entry's reach: a granule, or less when pages are smaller, or lines for a write."""
+        return min(space.granule, LINE if write else PAGE)
+
+    def table(self, space: Space, kind: int | str, address: str, shift: int) -> str:
+        """Where the entry for an address is."""
+        start = kind * ENTRIES * ENTRY_BYTES if isinstance(kind, int) else f"{kind} * {ENTRIES * ENTRY_BYTES}"
+        table = self.entry(space).replace("_entry", "_table")
+        return f"s + {table} + {start} + ({address} >> {shift} & {ENTRIES - 1}) * {ENTRY_BYTES}"
 
     # ---- accesses ----------------------------------------------------------------------------------
 
@@ -319,17 +190,30 @@ class Spaces:
         width = 8 * access.count if held.cell_width == 8 else held.cell_width
         return "record" if not access.write and (width > 64 or (width == 64 and self.unit.analysis.space(access.space).traps)) else ""
 
+    def near(self, count: int, where: str, value: str = "") -> str:
+        """The text for ``count`` cells at an address of the host, read, or stored if there is a value."""
+        swap = "" if self.unit.isa.little or count == 1 else f"SWAP{count}"
+        return f"STORE{count}({where}, {swap}({value}))" if value else f"{swap}(LOAD{count}({where}))"
+
+    def probe(self, body: Body, space: Space, count: int, a: str) -> str:
+        """The host's address of cells to be read. Where no walk is remembered for them, the loop is left."""
+        shift = self.granule(space, write=False)
+        e = body.temporary(self.table(space, 0, a, shift))
+        body.code(f"if LD({e}) != ({a} + {count - 1} >> {shift}) + LD(s + CONTEXT):")
+        body.code("    break")
+        return f"LD({e} + 8) + {a}"
+
     def _quick(self, access: Access, name: str) -> None:
         """Look for a remembered walk; the slow way is a function of its own."""
         space, slow = access.space, f"{name}_slow"
         self._slow(access, slow)
         self.unit.share_result(name, slow)
-        table, shift, count, code = self.entry(space).replace("_entry", "_table"), self.granule(space), access.count, Code()
+        shift, count, code = self.granule(space, access.write), access.count, Code()
         kind, swap = (1 if access.write else access.role.access), "" if self.unit.isa.little or access.count == 1 else f"SWAP{count}"
         v = ", v" if access.write else ""
         code(f"@inline\ndef {name}(s, a{v}):" if count < 1 << shift else f"def {name}(s, a{v}):")
         code.depth += 1
-        code(f"e = s + {table} + {kind * ENTRIES * ENTRY_BYTES} + (a >> {shift} & {ENTRIES - 1}) * {ENTRY_BYTES}")
+        code(f"e = {self.table(space, kind, 'a', shift)}")
         # The granule of the last byte: that of the first never stands in the next entry.
         last = f"a + {count - 1} >> {shift}" if count > 1 else f"a >> {shift}"
         code(f"if LD(e) == ({last}) + LD(s + CONTEXT):")
@@ -395,7 +279,7 @@ class Spaces:
         code(f"@outline\ndef {name}(s, a{v}):")
         code.depth += 1
         if quick:
-            shift = self.granule(space)
+            shift = self.granule(space, access.write)
             code(f"if a & {mask(shift)} <= {(1 << shift) - count}:")
             code.depth += 1
             code(f"p = {entry}(s, a, {kind})")
@@ -427,26 +311,3 @@ class Spaces:
                 code(f"    {prefix}_watch(s, LD({room} + 8 * i))")
             self._gathered(code, count, result, lambda i: f"{one}(s, LD({room} + 8 * ({i})))", traps)
         unit.add(code.text)
-
-    @staticmethod
-    def _answer(code: Code, result: str, traps: bool) -> None:
-        if result:
-            code(f"ST({result}, v)")
-        code("return 0" if result and traps else f"return {result}" if result else "return v")
-
-    def _gathered(self, code: Code, count: int, result: str, byte, traps: bool) -> None:  # type: ignore[no-untyped-def]
-        """Join ``count`` bytes to a value in the order of the description, in the words ``result`` if that is given."""
-        at = 0
-        for limb in range((count + 7) // 8):
-            # Byte ``at`` is the least significant one not yet taken; big-endian operands have theirs at the end.
-            length = min(8, count - at)
-            code("v = 0")
-            code(f"for i in range(0, {length}):")
-            code(f"    v |= {byte(f'{at} + i' if self.unit.isa.little else f'{count - 1 - at} - i')} << 8 * i")
-            if count > 8:
-                code(f"ST({result} + {8 * limb}, v)")
-            at += length
-        if count > 8:
-            code("return 0" if traps else f"return {result}")
-        else:
-            self._answer(code, result, traps)
