@@ -255,7 +255,10 @@ class Definitions:
             if keep is None:
                 parts.append(t.same(v.after(name), r.after(name)))
                 continue
-            parts.append(t.same(v.after(name), virtual[name]))
+            if name in states.copies:
+                parts += [t.same(v.after(name), r.after(copy.name)) for copy in states.copies[name]]
+            else:
+                parts.append(t.same(v.after(name), virtual[name]))
             expected = states.symbolic.expr(keep.value, after) if keep.how == "map" and keep.value is not None else real[name]
             parts.append(t.same(r.after(name), expected))
         return t.all(parts)

@@ -328,7 +328,11 @@ class Replayer:
                 if left != right:
                     effect.append((self.shown(place), hex_(left), hex_(right)))
                 continue
-            if left != v.before.get(place):
+            copies = self.states.copies.get(place[0])
+            if copies is not None:
+                held = [(copy.name, r.after.get((copy.name, 0))) for copy in copies]
+                record += [(self.shown(place), hex_(left), f"{hex_(value)} in {name}") for name, value in held if value != left]
+            elif left != v.before.get(place):
                 record.append((self.shown(place), hex_(left), f"{hex_(v.before.get(place))} in the monitor's record"))
             expected = self.machine.evaluate(keep.value, v.after) if keep.how == "map" and keep.value is not None else r.before.get(place)
             if right != expected:

@@ -31,6 +31,7 @@ class States:
         self.symbolic = Symbolic(terms, isa)
         self.controls = dict(controls)
         self.owned: dict[str, core.Keep] = {name: keep for name, keep in monitor.keeps.items() if keep.how != "guest"}
+        self.copies = monitor.copies()
         self.roles = {c.name: c.role for c in isa.components()}
         self.classes: dict[str, frozenset[str]] = {
             kind: frozenset(name for name in self.owned if CLASSES[self.roles[name].name] == kind) for kind in BEHAVIOUR

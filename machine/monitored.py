@@ -175,6 +175,7 @@ class _Comparison:
         self.machine = machine
         self.monitor = monitor
         self.square = square
+        self.copies = monitor.copies()
         self.moved: dict[Place, tuple[Place, Place]] = {}
         for view in views:
             there = _place(machine, view, square.virtual_before)
@@ -213,7 +214,12 @@ class _Comparison:
             found += self._unequal(shown, place, place, lambda _: _constant(self.machine, keep, square.virtual_after, {}))
         elif square.real_after.get(place) != square.real_before.get(place):
             found.append(self._difference(shown, place, place, "host state changed"))
-        if square.virtual_after.get(place) != square.virtual_before.get(place):
+        if component.name in self.copies:
+            now = square.virtual_after.get(place)
+            stale = any(square.real_after.get((copy.name, 0)) != now for copy in self.copies[component.name])
+        else:
+            stale = square.virtual_after.get(place) != square.virtual_before.get(place)
+        if stale:
             found.append(self._difference(shown, place, place, "record stale"))
         return found
 

@@ -235,6 +235,29 @@ def test_an_invariant_can_make_sensitivity_vacuous() -> None:
     assert profile(report).broken == ["MODE_OUT"], "the square varies all owned components at once"
 
 
+KEEPS_RECORD = """
+if m == 0
+  mask <- low(g[r], 4)
+else
+  shadow <- {}
+"""
+
+
+@pytest.mark.parametrize(("body", "broken"), [
+    (KEEPS_RECORD.format("low(g[r], 4)"), []),
+    (KEEPS_RECORD.format("low(g[q], 4)"), [("KEEP", "host")]),
+    (KEEPS_RECORD.format("if g[r] == 7 then shadow else low(g[r], 4)"), [("KEEP", "host")]),
+    ("mask <- low(g[r], 4) when m == 0", [("KEEP", "record")]),
+    (KEEPS_RECORD.format("low(g[r], 4)") + "mask <- 0 when m == 1", [("KEEP", "host")]),
+])
+def test_hardware_may_keep_the_record(body: str, broken: list[tuple[str, str]]) -> None:
+    """What the map does not forget needs no trap, if its copy follows on the real machine."""
+    kept = monitor(shadow="-> mask") + '  assume "the guest is in supervisor mode" m == 0\n'
+    report = judge(toy({"KEEP": body}, state=STATE.replace("  flag  :", "  shadow : bits(4) resource interrupt\n  flag  :"), profile=kept))
+    assert [(b.instruction, b.clause) for b in profile(report).breaks] == broken
+    assert find(report, "KEEP").critical, "it completes in user mode and changes what the monitor owns"
+
+
 def test_broken_invariants_are_named() -> None:
     modes = MODES + 'invariant "masked in user mode" m == 0 or mask == 0\ninvariant "always" pc == pc\n'
     bodies = {"FINE": "privileged\nflag <- 1", "UNMASK": "privileged\nm <- 1\nmask <- low(g[r], 4)", "MASKED": "privileged\nmask <- 0"}

@@ -22,7 +22,7 @@ from isa_specs.core import Expr, Isa
 from isa_specs.load import bundled, load, loads
 
 # Of descriptions most of which is their base; the campaign takes all.
-SAMPLE = {"s360_67": 12, "s370_das": 12, "x86_umip": 20, "x86_vtx": 20}
+SAMPLE = {"s360_67": 12, "s370_vma": 12, "s370_das": 12, "x86_umip": 20, "x86_vtx": 20}
 
 
 class Flow:

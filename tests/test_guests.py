@@ -69,6 +69,15 @@ def listed(name: str) -> list[str]:
 ALL = [(name, guest) for name in NAMES for guest in listed(name)]
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+def test_the_assist_takes_half_the_traps_away(depth: int) -> None:
+    """What it changes is read back from the copies it keeps, interrupts it lets in are not missed, and nothing else is different."""
+    two = identical("s370_vma", "os", "virtual_machine_assist", depth)
+    without = identical("s370_vma", "os", "trap_and_emulate", depth)
+    traps = [made.monitors[-1].counters.traps["privileged_operation"] for made in (two, without)]
+    assert traps == [21, 42]
+
+
 def test_the_guests_there_are() -> None:
     assert set(listed("third_generation")) == {"copy", "loop", "os", "sieve"}
     assert set(listed("s370")) == {"copy", "echo", "loop", "modify", "os", "sieve"}

@@ -26,7 +26,7 @@ from machine.monitors.processor import PlainProcessor, Watch
 from machine.plain import StepResult
 from machine.state import State
 
-STATES = {"s360_67": 2, "s370": 3, "s370_das": 2}
+STATES = {"s360_67": 2, "s370_vma": 2, "s370": 3, "s370_das": 2}
 LARGE = ("x86", "x86_umip", "x86_vtx")
 
 

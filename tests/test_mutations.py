@@ -17,7 +17,7 @@ from checker.solve import Solver
 from isa_specs.load import bundled, load
 
 # Checks of the large descriptions; the others get all.
-SAMPLE = {"s360_67": 12, "s370": 25, "s370_das": 12, "x86": 12, "x86_umip": 6, "x86_vtx": 3}
+SAMPLE = {"s360_67": 12, "s370_vma": 12, "s370": 25, "s370_das": 12, "x86": 12, "x86_umip": 6, "x86_vtx": 3}
 
 
 @pytest.fixture(scope="module")

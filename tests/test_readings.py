@@ -16,8 +16,9 @@ from checker.solve import Solver
 from isa_specs.core import Form
 from isa_specs.load import bundled, load
 
-BASES = {"s360_67": "s370", "s370_das": "s370", "x86_umip": "x86", "x86_vtx": "x86"}
-STATES = {"s360_67": 3, "s370": 3, "s370_das": 3, "x86": 2, "x86_umip": 4, "x86_vtx": 2}  # states a form; the small machines get more
+BASES = {"s360_67": "s370", "s370_vma": "s370", "s370_das": "s370", "x86_umip": "x86", "x86_vtx": "x86"}
+# States a form; the small machines get more.
+STATES = {"s360_67": 3, "s370_vma": 3, "s370": 3, "s370_das": 3, "x86": 2, "x86_umip": 4, "x86_vtx": 2}
 SAMPLES = {"x86": 80, "s370": 40}  # forms of a large description to ask the solver about
 CHUNKS = 4
 

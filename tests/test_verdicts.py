@@ -139,6 +139,18 @@ def test_cp_67_had_the_machine_it_needed() -> None:
     assert monitor("s360_67").verdict == "proved"
 
 
+def test_the_assist_breaks_theorem_1_and_keeps_the_record() -> None:
+    """What it carries out in problem state is critical as soon as it is on, and yet the squares commute with it on."""
+    name = "s370_vma"
+    assisted = {"SSM", "STNSM", "STOSM", "LPSW", "SPKA", "IPK", "STCTL", "ISK", "SSK", "RRB"}
+    assert theorems(name) == {"T1": "proved", "T2": "proved", "T3": "proved"}
+    assert theorems(name, under_controls=False) == {"T1": "refuted", "T2": "refuted", "T3": "refuted"}
+    assert set(report(name).theorems["T1"].because) == assisted
+    assert monitor(name).controls["cr6.assist"] == "0"
+    assert monitor(name, "virtual_machine_assist").controls["cr6.assist"] == "1"
+    assert monitor(name).verdict == monitor(name, "virtual_machine_assist").verdict == "proved"
+
+
 def test_s370_with_two_address_spaces_needs_its_controls() -> None:
     name = "s370_das"
     semiprivileged = {"IPK", "EPAR", "ESAR", "IAC", "IVSK", "SPKA", "SAC", "SSAR", "MVCK", "MVCP", "MVCS", "PC", "PT"}

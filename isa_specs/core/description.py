@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from isa_specs.core.encodings import ByteEncoding, FixedEncoding
-from isa_specs.core.expressions import Expr
+from isa_specs.core.expressions import Expr, Read
 from isa_specs.core.state import Array, Cell, Register, Space
 from isa_specs.core.statements import Stmt
 from isa_specs.diagnostics import NOWHERE, Diagnostic, Span
@@ -112,6 +112,18 @@ class Monitor:
     assumptions: list[tuple[str, Expr | None]]
     expects: list[tuple[str, ...]]
     span: Span = NOWHERE
+
+    def copies(self) -> dict[str, list[Cell]]:
+        """Components of the guest's that the monitor owns, but which the real machine has elsewhere as they are: each with those places.
+
+        Of these the map forgets nothing, so the monitor needs no record."""
+        found: dict[str, list[Cell]] = {}
+        for keep in self.keeps.values():
+            if keep.how == "map" and isinstance(keep.value, Read) and isinstance(keep.target, Cell) and keep.value.cell is not keep.target:
+                original = self.keeps.get(keep.value.cell.name)
+                if original is not None and original.how != "guest":
+                    found.setdefault(keep.value.cell.name, []).append(keep.target)
+        return found
 
 
 @dataclass(eq=False, slots=True)

@@ -24,7 +24,8 @@ def write(unit: Unit) -> list[str]:
 
     isa = unit.isa
     profiles = [(name, maps_of(monitor)) for name, monitor in isa.monitors.items()]
-    able = [(name, maps) for name, maps in profiles if all(_plain(unit, value) for _, value in maps)]
+    # What hardware keeps current for the guest is read back by the monitors in Python alone.
+    able = [(name, maps) for name, maps in profiles if all(_plain(unit, value) for _, value in maps) and not isa.monitors[name].copies()]
     identities = [space.identity for space in isa.spaces.values() if space.identity is not None]
     user = [isa.modes["user"]] if "user" in isa.modes else []
     asked = [*identities, *user, *(value for monitor in isa.monitors.values() for value in modes_of(monitor).values())]

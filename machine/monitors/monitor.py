@@ -8,6 +8,7 @@ delivery. A monitor is itself a :class:`Processor`, so monitors stand on monitor
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from isa_specs.core import Isa, Trap
 from isa_specs.core import Monitor as Profile
@@ -81,7 +82,8 @@ class Monitor:
         """Run on the machine below until something has to be done here."""
         real = self.enter(virtual)
         self.counters.entries += 1
-        stop = self.below.run(real, budget, watch=watch.among(self.map.shared))
+        stop = self.below.run(real, budget, watch=self.map.watch(watch))
+        stop = replace(stop, written=self.map.watched(stop.written)) if stop.written else stop
         for name in self.leave(virtual):
             self.counters.disturbed[name] += 1
         self.counters.direct += stop.steps

@@ -6,7 +6,7 @@ The plain machine is one, a monitor on it is one, so is a monitor on that.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -76,6 +76,11 @@ class Watch:
         """What is left of it for who sees only these components."""
         parts = (tuple((place, value) for place, value in condition if place[0] in names) for condition in self.conditions)
         return Watch(self.written.intersection(names), tuple(part for part in parts if part))
+
+    def elsewhere(self, places: Mapping[str, str]) -> Watch:
+        """The same of other components: ``places`` says which stands for which."""
+        parts = (tuple(((places.get(name, name), i), value) for (name, i), value in condition) for condition in self.conditions)
+        return Watch(frozenset(places.get(name, name) for name in self.written), tuple(parts))
 
     def met(self, state: State) -> frozenset[Place]:
         """The places of the conditions that hold."""

@@ -12,11 +12,11 @@ from isa_specs import core
 from isa_specs.core import Cell, Const, Isa, Space
 from isa_specs.core import Monitor as Profile
 from machine.activation import EXECUTE, READ, WRITE
-from machine.monitors.processor import Processor
+from machine.monitors.processor import Processor, Watch
 from machine.monitors.windows import Beyond, Storage
 from machine.plain import Machine
 from machine.rooms import GRAIN
-from machine.state import State
+from machine.state import Place, State
 
 TABLE_ROOM = 0x10_0000  # bytes of real addresses kept for each table the monitor has moved
 
@@ -33,6 +33,9 @@ class VirtualMachineMap:
         self.host = [name for name in self.isa.cells if name not in self.given and self.owner(name) == "host"]
         self.maps = [(keep.target.name, keep.value) for keep in profile.keeps.values()
                      if keep.value is not None and not isinstance(keep.value, Const)]
+        copies = profile.copies()
+        self.copies = {name: cells[0].name for name, cells in copies.items()}
+        self.kept = [cell.name for cells in copies.values() for cell in cells]
         self.real = State(self.isa)
         self.owned = [name for name in self.isa.cells if self.owner(name) == "host"]
         self.shared = frozenset(component.name for component in self.isa.components() if self.owner(component.name) == "guest")
@@ -128,11 +131,24 @@ class VirtualMachineMap:
         found = (self.machine.place(space, offset, virtual, access) for access in (READ, WRITE, EXECUTE))
         return next((place[1] for place in found if place is not None), None)
 
+    def watch(self, watch: Watch) -> Watch:
+        """What to watch on the real machine: what is the guest's, and the copies that hardware keeps of what is not."""
+        return watch.elsewhere(self.copies).among(self.shared.union(self.copies.values()))
+
+    def watched(self, written: frozenset[Place]) -> frozenset[Place]:
+        """The same places on the virtual machine."""
+        originals = {copy: name for name, copy in self.copies.items()}
+        return frozenset((originals.get(name, name), i) for name, i in written)
+
     def leave(self, virtual: State) -> list[str]:
         """Take the guest's components back; returns the monitor's own that the guest has changed, which must be none."""
         cells, known = self.real.cells, self.known
         for name in self.guest:
             virtual.cells[name] = known[name] = cells[name]
+        for name, copy in self.copies.items():
+            virtual.cells[name] = cells[copy]
+        for copy in self.kept:
+            known[copy] = cells[copy]
         virtual.halted = self.real.halted
         disturbed = [name for name in self.owned if cells[name] != known[name]]
         for name in disturbed:
