@@ -6,7 +6,7 @@ import random
 from functools import cache
 
 import pytest
-from test_guests import CURED_BY_UMIP, isa
+from test_guests import CURED_BY_UMIP, DETECTORS, isa
 from test_monitors import DISABLED_WAIT, board, program, random_code, scrambled
 
 from isa_specs.program import Program
@@ -73,7 +73,7 @@ def test_a_guest_of_a_monitor_of_another_kind_is_run_the_slow_way() -> None:
     assert made.session.output == b"338350\n"
 
 
-@pytest.mark.parametrize("detector", ["popf", "sgdt", "smsw", "mov"])
+@pytest.mark.parametrize("detector", DETECTORS)
 def test_detectors_detect_the_same(detector: str) -> None:
     for name, monitor, shown in (("x86", "trap_and_emulate", b"M"), ("x86", "hybrid", b"B"), ("x86_vtx", "vmx", b"B"),
                                  ("x86_umip", "trap_and_emulate", b"B" if detector in CURED_BY_UMIP else b"M")):
