@@ -10,7 +10,7 @@ from checker.model import Instruction
 from checker.options import Options
 from checker.places import patches, source
 from checker.reporting import text, words
-from isa_specs.core import FixedEncoding, Form, Immediate, Isa, ModRM, OpcodeByte
+from isa_specs.core import Element, FieldByte, FixedEncoding, Form, Isa, ModRM, OpcodeByte
 from isa_specs.load import load
 from machine.keeping import default_directory
 
@@ -63,11 +63,13 @@ def encoding(form: Form) -> str:
     return " ".join([shown, *(f"({name} = {value})" for name, value in form.constants.items())])
 
 
-def _element(element: OpcodeByte | ModRM | Immediate) -> str:
+def _element(element: Element) -> str:
     if isinstance(element, OpcodeByte):
         return f"{element.value:02X}" + (f"+{element.field}" if element.field else "")
     if isinstance(element, ModRM):
         return "/r" if element.digit is None else f"/{element.digit}"
+    if isinstance(element, FieldByte):
+        return " ".join(f"{name}:{width}" for name, width in element.fields)
     return f"{element.field}:{element.width}"
 
 

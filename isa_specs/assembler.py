@@ -189,7 +189,9 @@ class Assembler:
 
     def _fits(self, form: Form, env: dict[str, int]) -> bool:
         """Whether the form's condition can hold; chooses the fields the text does not show accordingly."""
-        if "mod" in env:
+        if "mod" in form.fields and "has_sib" not in form.fields:
+            env.setdefault("mod", 3)  # a register in any case, and this is how one is written
+        elif "mod" in env:
             env["has_sib"] = int(has_sib(env["mod"], env["rm"], bool(env.get("addrsize", 1))))
         missing = [name for name in form.fields if name not in env and name not in self.templates[form].shown and name != "_"]
         if not missing:

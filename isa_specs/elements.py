@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
-from isa_specs.core import MODRM_FIELDS, FixedEncoding, Form, Immediate, Isa, OpcodeByte
+from isa_specs.core import MODRM_FIELDS, FieldByte, FixedEncoding, Form, Immediate, Isa, OpcodeByte
 from isa_specs.ops import to_signed
 
 MAX_LENGTH = 15  # of an instruction with its prefixes, in bytes: the limit of the Intel manuals
@@ -199,6 +199,27 @@ class Address:
         return out + number.to_bytes(length, self.order, signed=True)
 
 
+class Fields:
+    """A byte made of fields."""
+
+    def __init__(self, element: FieldByte):
+        self.names = tuple(name for name, _ in element.fields)
+        self.fields: list[tuple[str, int, int]] = []  # name, width, shift
+        shift = 8
+        for name, width in element.fields:
+            shift -= width
+            self.fields.append((name, width, shift))
+
+    def read(self, window: Window, at: int, env: dict[str, int]) -> int:
+        byte = window[at]
+        for name, width, shift in self.fields:
+            env[name] = byte >> shift & ((1 << width) - 1)
+        return at + 1
+
+    def write(self, env: Mapping[str, int]) -> bytes:
+        return bytes([sum(wanted(env, name, width) << shift for name, width, shift in self.fields)])
+
+
 class Number:
     """An immediate operand."""
 
@@ -232,6 +253,8 @@ def elements(isa: Isa, form: Form) -> list[Element]:
             out.append(Opcode(element))
         elif isinstance(element, Immediate):
             out.append(Number(element, order))
+        elif isinstance(element, FieldByte):
+            out.append(Fields(element))
         else:
             out += [ModRMByte(element.digit), Address(order)]
     return out

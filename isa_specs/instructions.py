@@ -174,7 +174,8 @@ class Instructions(Monitors):
         return core.FixedEncoding(form, tuple(fixed.items())), widths, fixed
 
     def bytes(self, node: Node, body: Body) -> tuple[core.ByteEncoding, dict[str, int], dict[str, int]]:
-        elements: list[core.OpcodeByte | core.ModRM | core.Immediate] = []
+        elements: list[core.Element] = []
+        part: list[tuple[str, int]] = []  # of a byte made of several fields
         fields: dict[str, int] = {}
         fixed: dict[str, int] = {}
 
@@ -184,6 +185,8 @@ class Instructions(Monitors):
             fields[str(name)] = width
 
         for item in node.children:
+            if part and item.kind != "immediate":
+                break
             if item.kind in ("opcode", "computed"):
                 head, suffix = item.children
                 value = int(head, 16) if item.kind == "opcode" else self.constant(head, body)
@@ -204,10 +207,21 @@ class Instructions(Monitors):
             else:
                 name, width_node = item.children
                 width = self.constant(width_node, body)
-                if width % 8 or not 8 <= width <= 64:
-                    raise Mistake("SP207", f"a field of {bits(width)} is not possible here", item.span, "8, 16, 24, 32 ... 64")
+                left = 8 - sum(taken for _, taken in part)
+                if not 1 <= width <= left and (part or width % 8 or not 8 <= width <= 64):
+                    hint = f"{left} bits of the byte are left" if part else "8, 16, 24, 32 ... 64, or fewer than 8"
+                    raise Mistake("SP207", f"a field of {bits(width)} is not possible here", item.span, hint)
                 add(name, width)
-                elements.append(core.Immediate(str(name), width))
+                if width < 8:
+                    part.append((str(name), width))
+                    if width == left:
+                        elements.append(core.FieldByte(tuple(part)))
+                        part = []
+                else:
+                    elements.append(core.Immediate(str(name), width))
+        if part:
+            missing = bits(8 - sum(taken for _, taken in part))
+            raise Mistake("SP207", f"{missing} of a byte belong to no field", node.span, "fields narrower than a byte fill one together")
         if not elements or not isinstance(elements[0], core.OpcodeByte):
             raise Mistake("SP112", "an encoding starts with an opcode byte", node.span)
         length = sum(e.width // 8 if isinstance(e, core.Immediate) else 6 if isinstance(e, core.ModRM) else 1 for e in elements)

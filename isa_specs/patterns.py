@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from isa_specs.core import MODRM_FIELDS, Apply, Const, Expr, Field, FixedEncoding, Form, Immediate, Isa, OpcodeByte, Read
+from isa_specs.core import MODRM_FIELDS, Apply, Const, Expr, Field, FieldByte, FixedEncoding, Form, Immediate, Isa, OpcodeByte, Read
 from isa_specs.elements import MAX_LENGTH, displacement_bytes, has_sib
 from isa_specs.evaluate import Environment, Evaluator, NotPure, compiled, conjuncts, expressions, field_names
 from isa_specs.ops import to_signed
@@ -147,6 +147,12 @@ class Layout:
                 elif isinstance(element, Immediate):
                     places[element.field] = self.at(tail, byte, element.width)
                     byte += element.width // 8
+                elif isinstance(element, FieldByte):
+                    shift = self.at(tail, byte).shift + 8
+                    for name, width in element.fields:
+                        shift -= width
+                        places[name] = Place(shift, width)
+                    byte += 1
                 else:
                     shift = self.at(tail, byte).shift
                     places |= {"mod": Place(shift + 6, 2), "reg": Place(shift + 3, 3), "rm": Place(shift, 3)}

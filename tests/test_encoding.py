@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from isa_specs import encoding
 from isa_specs.core import Form, Isa
+from isa_specs.diagnostics import SpecError
 from isa_specs.encoding import (
     Decoded,
     EncodeError,
@@ -132,6 +133,33 @@ def test_little_endian_fixed_formats() -> None:
 def test_modrm(code: str, values: tuple[int, ...]) -> None:
     *rest, disp = values
     assert fields(toy("toy86"), code, "mod", "reg", "rm", "has_sib", "disp", **{"cs.db": 1}) == (*rest, disp & 0xFFFFFFFF)
+
+
+def test_a_byte_of_fields() -> None:
+    isa = variant("toy86", "instruction CR [0F 20 mod:2 reg:3 rm:3 imm:8]")
+    assert fields(isa, "0F20D17F", "mod", "reg", "rm", "imm", **{"cs.db": 1}) == (3, 2, 1, 0x7F)
+    assert fields(isa, "0F20557F", "mod", "reg", "rm", "imm", **{"cs.db": 1}) == (1, 2, 5, 0x7F), "no displacement follows"
+    assert encode(isa, form(isa, "CR"), {"mod": 2, "reg": 7, "rm": 1, "imm": 1}).hex() == "0f20b901"
+
+
+def test_a_byte_of_fields_overlaps_like_the_byte_it_is() -> None:
+    one, two = "instruction ONE [0F 20 a:2 b:6] where a == 3", "instruction TWO [0F 20 /5]"
+    isa = variant("toy86", one, two, "instruction THREE [0F 21 c:4 d:4]")
+    found = [{overlap.first.instruction, overlap.second.instruction} for overlap in overlaps(isa)]
+    assert found == [{"ONE", "TWO"}]
+
+
+@pytest.mark.parametrize(("pattern", "message"), [
+    ("0F 20 mod:2 reg:3", "3 bits of a byte belong to no field"),
+    ("0F 20 mod:2 reg:7", "a field of 7 bits is not possible here"),
+    ("0F 20 mod:2 90", "6 bits of a byte belong to no field"),
+    ("0F 20 mod:2 imm:8", "a field of 8 bits is not possible here"),
+    ("0F 20 mod:12", "a field of 12 bits is not possible here"),
+])
+def test_fields_that_fill_no_byte(pattern: str, message: str) -> None:
+    with pytest.raises(SpecError, match="SP207") as caught:
+        variant("toy86", f"instruction CR [{pattern}]")
+    assert message in caught.value.diagnostics[0].message
 
 
 def test_16_bit_addressing() -> None:

@@ -21,11 +21,21 @@ class ModRM:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldByte:
+    """One byte made of fields, from the most significant bit on, as (name, width)."""
+
+    fields: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Immediate:
     """A field of ``width`` bits (whole bytes), in the ISA's byte order."""
 
     field: str
     width: int
+
+
+Element = OpcodeByte | ModRM | FieldByte | Immediate
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ class FixedEncoding:
 
 @dataclass(frozen=True, slots=True)
 class ByteEncoding:
-    elements: tuple[OpcodeByte | ModRM | Immediate, ...]
+    elements: tuple[Element, ...]
 
 
 MODRM_FIELDS = {"mod": 2, "reg": 3, "rm": 3, "scale": 2, "index": 3, "base": 3, "disp": 32, "has_sib": 1}

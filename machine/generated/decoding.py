@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from isa_specs.core import MODRM_FIELDS, Expr, FixedEncoding, Form, Isa, ModRM
-from isa_specs.elements import Address, Element, Fixed, ModRMByte, Number, Opcode
+from isa_specs.elements import Address, Element, Fields, Fixed, ModRMByte, Number, Opcode
 from isa_specs.encoding import Codec, decoder
 from isa_specs.evaluate import conjuncts, field_names
 from machine.generated.layout import NotGenerated, mask, plain_name
@@ -261,6 +261,9 @@ class Decoding:
                 digit = element.digit
                 out.append((TEST, 0, 0, 0) if digit is None else (TEST, 0x38, digit << 3, 0))
                 out += [(KEEP, self.offset("mod"), 6, 3), (KEEP, self.offset("reg"), 3, 7), (KEEP, self.offset("rm"), 0, 7)]
+            case Fields():
+                out.append((TEST, 0, 0, 0))
+                out += [(KEEP, self.offset(name), shift, (1 << width) - 1) for name, width, shift in element.fields]
             case Address():
                 out.append((ADDRESS, 0, 0, 0))
             case Number():
