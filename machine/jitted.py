@@ -18,6 +18,7 @@ from machine.generated import slots
 from machine.generated.build import build
 from machine.generated.layout import NotGenerated, limbs
 from machine.generated.native import Compiled
+from machine.generated.regions import Regions
 from machine.generated.slots import EVERY_KIND
 from machine.generated.state import GeneratedState
 from machine.outcomes import Next, Trapped
@@ -48,6 +49,9 @@ class JittedMachine(Machine):
         self.code = code or Compiled(self.generated.code)
         self._run, self._peek, self._prepare, self._deliver = (
             self.code.function(name) for name in ("run", "peek", "prepare", "deliver"))
+        counter = self.generated.layout.cells[isa.counter.name].offset
+        self.regions = Regions(lambda: self.generated.source, self.code, self.generated.forms, self._run, counter) if isinstance(
+            self.code, Compiled) and fast else None
         self._traps = list(isa.traps.values())
         self._numbers = {trap: number for number, trap in enumerate(self._traps)}
         self._known: dict[tuple[bytes, tuple[int, ...]], Decoded | None] = {}
@@ -161,8 +165,13 @@ class JittedMachine(Machine):
         ``leave`` has a bit for each kind of trap that ends the run instead of being delivered; such a step counts."""
         record = state.record
         record[slots.LEAVE] = leave
-        steps = int(self._run(record.address, max_steps))
-        status = record[slots.STATUS]
+        regions, steps, status = self.regions, 0, slots.LIMIT
+        while status == slots.LIMIT and steps < max_steps:
+            steps += int(self._run(record.address, max_steps - steps if regions is None else min(max_steps - steps, regions.slice)))
+            status = record[slots.STATUS]
+            if regions is not None and status == slots.LIMIT and steps < max_steps:
+                steps += regions.look(record, max_steps - steps)
+                status = record[slots.STATUS]
         if status == slots.HALT:
             state.halted = self.why_halted(state)
         return steps, status

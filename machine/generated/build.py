@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,13 @@ class Generated:
     overturning: list[str]  # arrays and spaces
     contexts: list[int]  # where the decoder leaves them
     monitors: list[str]  # those whose maps generated code evaluates
+    forms: list[str]  # their functions
+    packed: str  # the module's text; see :attr:`source`
     cached: bool
+
+    @property
+    def source(self) -> str:
+        return zlib.decompress(base64.b64decode(self.packed)).decode()
 
 
 def build(isa: Isa, *, fast: bool = True, use_cache: bool = True, folder: Path | None = None) -> Generated:
@@ -45,6 +53,7 @@ def build(isa: Isa, *, fast: bool = True, use_cache: bool = True, folder: Path |
         "constants": unit.layout.constants, "size": unit.layout.size, "nodes": unit.decoding.nodes, "leaves": unit.decoding.leaves,
         "programs": unit.decoding.programs, "rests_on": unit.rests_on.cells, "overturning": sorted(unit.rests_on.others),
         "contexts": [unit.decoding.offset(context) for context in isa.contexts], "monitors": unit.monitors,
+        "forms": unit.forms, "source": base64.b64encode(zlib.compress(source.encode(), 1)).decode(),
     }  # fmt: skip
     cache.store(name, facts, code, source, folder)
     return _made(isa, facts, code, cached=False)
@@ -54,4 +63,4 @@ def _made(isa: Isa, facts: dict[str, Any], code: bytes, *, cached: bool) -> Gene
     layout = Layout(isa)
     layout.extend(facts["constants"], facts["size"])
     return Generated(layout, code, facts["nodes"], facts["leaves"], facts["programs"], facts["rests_on"], facts["overturning"],
-                     facts["contexts"], facts["monitors"], cached)
+                     facts["contexts"], facts["monitors"], facts["forms"], facts["source"], cached)

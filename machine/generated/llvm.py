@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from machine.errors import MachineError
 
@@ -79,7 +79,7 @@ class _Function:
         self.leave("ret i64 0")
         params = ", ".join(f"i64 %p_{name}" for name in names)
         decorations = {d.id for d in self.node.decorator_list if isinstance(d, ast.Name)}
-        linkage = "" if "exported" in decorations else "internal "
+        linkage = "" if decorations & {"exported", "outline", "cold"} else "internal "  # regions call what is not inlined
         inline = "".join(_INLINE[name] for name in sorted(decorations & _INLINE.keys()))
         slots = [f"  {slot} = alloca i64" for slot in self.slots.values()]
         given = [f"  store i64 %p_{name}, ptr {self.slots[name]}" for name in names]
@@ -267,9 +267,13 @@ class _Function:
                 what = self.value(f"trunc i64 {what} to i{bits}")
             what = self.value(f"call i{bits} @llvm.bswap.i{bits}(i{bits} {what})")
             return what if bits == 64 else self.value(f"zext i{bits} {what} to i64")
+        given = ", ".join(f"i64 {value}" for value in [self.expr(arg) for arg in args[name == "CALL" :]])
+        if name == "CALL":
+            return self.value(f"call i64 {self.value(f'inttoptr i64 {self.expr(args[0])} to ptr')}({given})")
+        if name in self.module.outside:
+            return self.value(f"call i64 inttoptr (i64 {self.module.outside[name]} to ptr)({given})")
         if name not in self.module.functions and name not in _CALLED:
             raise Untranslatable(f"{name} is no function")
-        given = ", ".join(f"i64 {value}" for value in [self.expr(arg) for arg in args])
         return self.value(f"call i64 @{name}({given})")
 
     def pointer(self, e: ast.expr) -> str:
@@ -305,9 +309,10 @@ def _switch(s: ast.If) -> tuple[str, list[tuple[int, list[ast.stmt]]], list[ast.
 
 
 class Module:
-    """A whole generated module as IR."""
+    """A whole generated module as IR, or a part of one that calls functions ``outside``, by their addresses."""
 
-    def __init__(self, source: str):
+    def __init__(self, source: str, outside: Mapping[str, int] | None = None):
+        self.outside = outside or {}
         self.constants: dict[str, int] = {}
         self.functions: list[str] = []
         definitions = []

@@ -168,13 +168,20 @@ def _first_byte(encoding: core.FixedEncoding, little: bool) -> int:
 
 
 def _arms(unit: Unit, code: Code, fixed: bool) -> None:
-    """``r`` becomes what form ``k`` returns; with ``fixed`` a form of one length goes on behind a constant."""
+    """``r`` becomes what form ``k`` returns; with ``fixed`` a form of one length goes on behind a constant, and there are regions."""
     for number, name in enumerate(unit.forms):
         form = unit.isa.forms[number]
         length = str(unit.lengths[form]) if fixed and unit.lengths[form] else "ilen"
         code(f"{'elif' if number else 'if'} k == {number}:")
         code(f"    r = {name}(s, pc, {length}, w0, w1, w2)")
     if unit.forms:
+        if fixed:
+            code(f"elif k == {len(unit.forms) + 1}:")
+            code("    r = CALL(LD(LD(e + 56)), s, limit - n)")
+            code("    n = n + LD(s + REGION_STEPS)")
+            code("    pc = LD(s + REGION_PC)")
+            code("    ilen = LD(s + REGION_LENGTH)")
+            code("    k = LD(s + REGION_FORM)")
         code("else:")
         code("    r = illegal(s, pc, ilen, w0, w1, w2)")
     else:
@@ -378,6 +385,9 @@ def _run(unit: Unit) -> None:
     code("continue")
     code.depth -= 2 if unit.fast else 1
     code("k = LD(e + 16)")
+    code(f"if k == {len(unit.forms) + 1}:")  # a region is entered for whole rounds, else its first instruction is one like others
+    code("    if limit - n < LD(LD(e + 56) + 8):")
+    code("        k = LD(LD(e + 56) + 16)")
     code("ilen = LD(e + 24)")
     _words(code, "e + 32")
     _arms(unit, code, True)

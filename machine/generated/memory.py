@@ -71,6 +71,7 @@ class Record:
         self.stop_forms = memoryview(self.point_slot(slots.STOP_FORMS, len(isa.forms) + 1))[: len(isa.forms) + 1]
         self.stop_forms_address = self[slots.STOP_FORMS]
         self._stops: tuple[list[int], bytes] = [], bytes(len(isa.forms) + 1)
+        self.regions: dict[object, object] = {}  # compiled loops the table of decoded instructions may point to
         self.spaces = {name: Cells(self, buffer) for name, buffer in layout.spaces.items()}
 
     def point_slot(self, slot: int, size: int) -> mmap.mmap:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from machine.errors import MachineError
 from machine.generated.llvm import Module
@@ -12,6 +12,7 @@ from machine.generated.llvm import Module
 EXPORTED = {"run": 2, "peek": 1, "prepare": 1, "forget": 1, "deliver": 3, "cases": 8,
             "enter": 2, "leave": 2, "turn": 5, "assist": 4}  # and how many arguments they have
 INLINING = 60  # LLVM's own 225 takes a third longer and runs no faster
+WHOLE = 1000  # in a region, where constants make little of what is inlined
 
 
 class Compiled:
@@ -28,11 +29,22 @@ class Compiled:
         self._engine.finalize_object()
 
     def function(self, name: str) -> Callable[..., int]:
+        word = ctypes.c_int64
+        return ctypes.CFUNCTYPE(word, *[word] * EXPORTED[name])(self.address(name))
+
+    def address(self, name: str) -> int:
+        """Where a function is that other code may call."""
         address = int(self._engine.get_function_address(name))
         if not address:
             raise MachineError(f"the generated code has no {name}")
-        word = ctypes.c_int64
-        return ctypes.CFUNCTYPE(word, *[word] * EXPORTED[name])(address)
+        return address
+
+
+class Linked(Compiled):
+    """Code in memory that calls functions ``outside``, by their addresses."""
+
+    def __init__(self, source: str, outside: Mapping[str, int]):
+        super().__init__(compile_source(source, outside=outside, inlining=WHOLE))
 
 
 @functools.cache
@@ -66,16 +78,16 @@ def compiler_version() -> str:
     return f"llvmlite {llvmlite.__version__}, LLVM {'.'.join(map(str, llvm.llvm_version_info))}"
 
 
-def compile_source(source: str, level: int = 2) -> bytes:
-    """The object code of a generated module."""
+def compile_source(source: str, level: int = 2, outside: Mapping[str, int] | None = None, inlining: int = INLINING) -> bytes:
+    """The object code of a generated module, or of a part that calls functions ``outside``, by their addresses."""
     import llvmlite.binding as llvm
 
     _initialise()
     machine = _target_machine(level)
-    module = llvm.parse_assembly(Module(source).text)
+    module = llvm.parse_assembly(Module(source, outside).text)
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=level)
-    options.inlining_threshold = INLINING
+    options.inlining_threshold = inlining
     options.loop_unrolling = options.loop_interleaving = options.loop_vectorization = options.slp_vectorization = False
     passes = llvm.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)

@@ -66,6 +66,15 @@ def MOVE(to, p, n):  # type: ignore[no-untyped-def]
     return np.int64(n)
 
 
+@intrinsic
+def CALL(context, function, s, limit):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        where = builder.inttoptr(args[0], ir.FunctionType(_WORD, [_WORD, _WORD]).as_pointer())
+        return builder.call(where, args[1:])
+
+    return int64(int64, int64, int64), generate
+
+
 @njit(error_model="numpy")
 def SWAP2(v):  # type: ignore[no-untyped-def]
     return (v & 0xFF) << 8 | (v >> 8 & 0xFF)

@@ -58,6 +58,11 @@ def MOVE(to: int, p: int, n: int) -> int:
     raise NotImplementedError
 
 
+def CALL(function: int, s: int, limit: int) -> int:
+    """Call a region, by the address of its code."""
+    raise NotImplementedError
+
+
 def SWAP2(value: int) -> int:
     """The low 2 bytes reversed; SWAP4 and SWAP8 reverse more."""
     raise NotImplementedError

@@ -44,8 +44,12 @@ from __future__ import annotations
     OTHER_TABLE,  # and those of guests that a monitor carries out; 0 without
     CONDITIONS,  # of which one that holds after a delivery ends a run, and where they end; see ``met``
     CONDITIONS_END,
+    REGION_STEPS,  # instructions a region completed before the last one it carried out
+    REGION_PC,  # and that one: address, length and form
+    REGION_LENGTH,
+    REGION_FORM,
     BYTES,  # those fetched, a word each
-) = range(0, 42 * 8, 8)
+) = range(0, 46 * 8, 8)
 VALUE = BYTES + 16 * 8  # of an EXECUTE, least significant word first
 WORDS = VALUE + 8 * 8  # the packed fields of the decoded instruction
 EVERY_KIND = 31  # a bit for each of TRAP_KINDS

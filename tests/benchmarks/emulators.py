@@ -25,7 +25,7 @@ from tests.references.x86_image import ENTRY, MEMORY, flat, pristine
 from tests.x86_machine import GDT, system
 
 HERE = Path(__file__).parent
-S370_LOOPS = {"arithmetic": 2_000_000, "copy": 400_000, "sieve": 500}
+S370_LOOPS = {"arithmetic": 20_000_000, "copy": 4_000_000, "sieve": 5_000}
 X86_LOOPS = {"arithmetic": 40_000_000, "copy": 1_000_000, "sieve": 10_000}
 S370_MODES = {"supervisor": 0x0000000000000000, "problem": 0x0009000000000000, "problem, DAT": 0x0409000000000000}
 GOALS = {"hercules": 1.3, "bochs": 3.0}
