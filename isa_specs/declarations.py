@@ -243,7 +243,9 @@ class Declarations(Instructions):
         trap = core.Trap(str(name), listed, "exit", "complete", str(doc)[1:-1] if doc else "", None, name.span)
         statements = self.whole_body(block, body, block, "an interrupt", ["ilen"])
         trap.delivery = core.Function(f"interrupt_{name}", listed, None, statements, False, name.span)
-        condition = self.plain(when, 1, "the condition of an interrupt")
+        asked = Body("expression")
+        asked.fields = dict(trap.params)  # what the device tells is known when it asks
+        condition = self.plain(when, 1, "the condition of an interrupt", asked.fields, asked)
         self.conditions.append((condition, when.span))
         self.isa.interrupts[str(name)] = core.Interrupt(str(name), condition, trap, name.span)
 

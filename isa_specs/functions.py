@@ -221,9 +221,9 @@ class Functions(Statements):
                 hint = _HINTS.get(name, "the encoding must provide every field the body and its functions use")
                 self.errors.append(Diagnostic("SP308", f"{what} has no {'' if name in _HINTS else 'field '}'{name}'", span, hint))
 
-    def plain(self, node: Node, width: int, what: str, available: Iterable[str] = ()) -> core.Expr:
+    def plain(self, node: Node, width: int, what: str, available: Iterable[str] = (), body: Body | None = None) -> core.Expr:
         """An expression that stands outside every body: it may look at the state, but neither change it nor trap."""
-        body = Body("expression")
+        body = body or Body("expression")
         expr = self.condition(node, body) if width == 1 else self.expr(node, body, width)
         self.check_fields(body, available, what)
         if body.impure or not is_pure(expr):

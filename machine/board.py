@@ -101,7 +101,8 @@ class Board:
 
     def enabled(self, request: Request, state: State) -> bool:
         """Whether the processor would take the interrupt now."""
-        return bool(self.machine.evaluate(request.interrupt.condition, state))
+        told = zip((name for name, _ in request.interrupt.trap.params), request.arguments, strict=True)
+        return bool(self.machine.evaluate(request.interrupt.condition, state, dict(told)))
 
     def watched(self, pending: Iterable[Request]) -> Watch:
         """What the board has to be told of: output, waits, and that a pending interrupt is let in."""

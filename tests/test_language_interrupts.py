@@ -45,6 +45,16 @@ def test_an_interrupt_is_delivered_with_what_the_device_tells() -> None:
     assert (state["c"], state["pc"], state["b"]) == (9, 0x100, 7)
 
 
+def test_a_condition_may_ask_what_the_device_tells() -> None:
+    isa = clocked("interrupt line(n : bits(4)) when gpr[1][n] == 1 and user == 0\n  a <- 1\n")
+    state, line = State(isa), isa.interrupts["line"]
+    state.arrays["gpr"][1] = 1 << 5
+    taken = [n for n in range(8) if Machine(isa).evaluate(line.condition, state, {"n": n})]
+    assert taken == [5]
+    assert components(line.condition) == {"gpr", "user"}
+    assert conjuncts(line.condition) is None
+
+
 def test_what_a_condition_looks_at() -> None:
     isa = clocked()
     assert components(isa.interrupts["clock"].condition) == {"c", "gpr"}
