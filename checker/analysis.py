@@ -15,7 +15,7 @@ from checker.controls import Square, Squares
 from checker.definitions import Definitions, Question
 from checker.deliveries import delivery_form, interrupt_form
 from checker.monitor_verdicts import Monitors
-from checker.obligations import Asker
+from checker.obligations import Asker, Pending
 from checker.options import Options
 from checker.profiles import Profile
 from checker.solve import Solver
@@ -27,6 +27,7 @@ from isa_specs import core
 
 RECURSION = 20_000  # terms are walked iteratively, but one unshared expression may still be deep
 ORDER = ("mode in user mode", "resource in user mode", "location in user mode", "control in user mode", "control", "resource", "location")
+Preserved = tuple[core.Form, list[core.Expr], Pending]  # a form, the invariants it touches, whether it breaks one
 VERDICTS = {True: "proved", False: "refuted", None: "unknown"}
 
 
@@ -64,17 +65,20 @@ class Analysis:
         asker = Asker(self.case.terms, self.case.solver)
         self.case.options.progress("classification", 0, 1)
         with self.timed("classification"):
+            preserved = self.ask_invariants(states, asker)  # for the solver to be busy with
             classified = Classifier(states, asker, self.case.footprints).classify(self.case.forms)
         with self.timed("memory system"):
             lemmas = Translations(states, asker, self.case.footprints).lemmas()
             imprecise = self.case.with_trait(states, asker, "terminate", lambda define: define.imprecise())
             timed = self.time_dependent(states, asker, False), self.time_dependent(states, asker, True)
-            invariants = self.invariants(states, asker)
+            invariants = self.invariants(states, asker, preserved)
         self.case.options.progress("witnesses", 0, 1)
         with self.timed("witnesses"):
+            witnesses = self.witnesses(states, asker, classified)
             words = Monitors(self.case)
-            instructions = self.instructions(states, asker, classified, checked)
-            monitors = [words.verdict(name, profile, squares, asker) for name, (profile, squares) in checked.items()]
+            breaks = {name: words.witnesses(squares, asker) for name, (_, squares) in checked.items()}
+            instructions = self.instructions(witnesses, classified, checked)
+            monitors = [words.verdict(name, profile, squares, asker, breaks[name]) for name, (profile, squares) in checked.items()]
         self.note_unknown(classified, lemmas)
         made = report.Report(
             isa=self.case.isa.name,
@@ -100,18 +104,22 @@ class Analysis:
         """Instructions for which a monitor would itself depend on time (Theorem 2)."""
         return self.case.with_trait(states, asker, "time", lambda define: define.depends_on_time(restricted))
 
-    def invariants(self, states: States, asker: Asker) -> list[report.Invariant]:
-        """Every instruction, every delivery and every interrupt preserves every invariant."""
+    def ask_invariants(self, states: States, asker: Asker) -> list[Preserved]:
+        """Does every instruction, every delivery and every interrupt preserve every invariant?"""
         isa = self.case.isa
         deliveries = [delivery_form(trap) for trap in isa.traps.values() if trap.delivery is not None]
         bodies = [*self.case.forms, *deliveries, *map(interrupt_form, isa.interrupts.values())]
         support = [(condition, self.case.footprints.expression(condition).reads) for _, condition in isa.invariants]
-        asked = []
+        asked: list[Preserved] = []
         for form in bodies:
             writes = self.case.footprints.form(form).writes
             touched = [condition for condition, reads in support if writes & reads]
             if touched:
                 asked.append((form, touched, asker.ask(Definitions(states, form).breaks_invariant(touched))))
+        return asked
+
+    def invariants(self, states: States, asker: Asker, asked: list[Preserved]) -> list[report.Invariant]:
+        """The answers, invariant by invariant."""
         found: dict[int, tuple[str, str]] = {id(condition): ("proved", "") for _, condition in self.case.isa.invariants}
         for form, touched, pending in asked:
             if pending.verdict == "unsat":
@@ -131,19 +139,20 @@ class Analysis:
 
     # ---- instructions -----------------------------------------------------------------------------------
 
-    def instructions(
-        self, states: States, asker: Asker, classified: list[Classified], checked: dict[str, tuple[Profile, Squares]]
-    ) -> list[report.Instruction]:
-        by_name: dict[str, list[Classified]] = {}
-        for item in classified:
-            by_name.setdefault(item.form.instruction, []).append(item)
-        squares = {name: {id(s.form): s for s in found.squares} for name, (_, found) in checked.items()}
+    def witnesses(self, states: States, asker: Asker, classified: list[Classified]) -> Witnesses:
+        """Has the counterexamples solved that are going to be shown."""
         witnesses = Witnesses(states, asker, self.case.argument(), self.case.confirmer)
-        for items in by_name.values():
+        for items in by_name(classified).values():
             for questions in {(item.region, item.form.title): qs for item, qs in reversed([*self.exhibited(items)])}.values():
                 witnesses.prepare(questions[0])
+        return witnesses
+
+    def instructions(
+        self, witnesses: Witnesses, classified: list[Classified], checked: dict[str, tuple[Profile, Squares]]
+    ) -> list[report.Instruction]:
+        squares = {name: {id(s.form): s for s in found.squares} for name, (_, found) in checked.items()}
         out = []
-        for name, items in by_name.items():
+        for name, items in by_name(classified).items():
             shown = self.exhibit(witnesses, items)
             made = report.Instruction(
                 name=name,
@@ -257,6 +266,15 @@ class Analysis:
         from checker.expectations import expectations
 
         return expectations(self.case.isa, self.case.forms, made)
+
+
+def by_name(classified: list[Classified]) -> dict[str, list[Classified]]:
+    """What was classified, by instruction."""
+    found: dict[str, list[Classified]] = {}
+    for item in classified:
+        found.setdefault(item.form.instruction, []).append(item)
+    return found
+
 
 def some(values: list[Truth]) -> Truth:
     return True if True in values else None if None in values else False

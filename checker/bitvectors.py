@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from checker.term import MAX_WORD, Term
+from checker.term import MAX_WORD, Term, alignment
 from isa_specs.ops import OPERATORS, Operator, to_signed
 
 T = TypeVar("T")
 
 _LOGIC = {"and", "or", "xor"}
+_AND, _OR, _XOR, _ADD, _EQ = (OPERATORS[name] for name in ("and", "or", "xor", "add", "eq"))
 
 
 class BitVectors:
@@ -86,6 +87,10 @@ class BitVectors:
                 return self.false if b.data >> inner.width else self.eq(inner, self.const(inner.width, b.data))
             if b.op == "const" and a.op == "concat":
                 return self._split_equality(a, b)
+            if a.op == "zext" and b.op == "zext" and a.data == b.data:
+                return self.eq(a.args[0], b.args[0])
+            if a.op == "concat" and b.op == "concat" and a.args[-1].op == b.args[-1].op == "const":
+                return self._same_tail(a, b)
             return None
         if name == "ult":
             return self.false if same or (b.op == "const" and b.data == 0) else None
@@ -101,16 +106,16 @@ class BitVectors:
                     return b
                 if b.data == (ones if name == "and" else 0):
                     return a
-            if a.width == 1 and (self.negate(a) is b):
-                return self.false if name == "and" else self.true
-            return self._masked(name, a, b.data) if b.op == "const" else None
+            if b.op == "const":
+                return self._masked(name, a, b.data)
+            return self._joined(name, a, b)
         if name == "xor":
             if same:
                 return self.const(width, 0)
             if b.op == "const" and b.data == 0:
                 return a
             if b.op == "const" and a.op == "xor" and a.args[1].op == "const":
-                return self.apply(OPERATORS["xor"], (a.args[0], self.const(width, a.args[1].data ^ b.data)))
+                return self.apply(_XOR, (a.args[0], self.const(width, a.args[1].data ^ b.data)))
             return None
         if name == "sub":
             if same:
@@ -124,9 +129,22 @@ class BitVectors:
                     return a
                 if a.op == "add" and a.args[1].op == "const":
                     return self.add(a.args[0], self.const(width, a.args[1].data + b.data))
+                known = alignment(a)
+                if known:  # the low bits are there already
+                    high = self.add(self.extract(a, width - 1, known), self.const(width - known, b.data >> known))
+                    return self.concat([high, self.const(known, b.data)])
             return None
         if name in ("shl", "lshr", "ashr") and b.op == "const":
             return self._shifted(name, a, b.data)
+        return None
+
+    def _joined(self, name: str, a: Term, b: Term) -> Term | None:
+        """``x and not x`` is false, ``x and (x and y)`` is ``x and y``, ``x and (x or y)`` is ``x``; and the other way round."""
+        for x, y in ((a, b), (b, a)):
+            if y.op == "xor" and y.args[0] is x and y.args[1] is self.true:
+                return self.false if name == "and" else self.true
+            if y.op in ("and", "or") and (y.args[0] is x or y.args[1] is x):
+                return y if y.op == name else x
         return None
 
     def _masked(self, name: str, a: Term, mask: int) -> Term | None:
@@ -162,26 +180,53 @@ class BitVectors:
             result = self.both(result, self.eq(part, self.const(part.width, constant.data >> low)))
         return result
 
+    def _same_tail(self, a: Term, b: Term) -> Term | None:
+        known = min(a.args[-1].width, b.args[-1].width)
+        if self.extract(a, known - 1, 0) is not self.extract(b, known - 1, 0):
+            return self.false
+        return self.eq(self.extract(a, a.width - 1, known), self.extract(b, b.width - 1, known))
+
     def add(self, a: Term, b: Term) -> Term:
-        return self.apply(OPERATORS["add"], (a, b))
+        return self.apply(_ADD, (a, b))
 
     def eq(self, a: Term, b: Term) -> Term:
-        return self.apply(OPERATORS["eq"], (a, b))
+        return self.apply(_EQ, (a, b))
 
     def both(self, a: Term, b: Term) -> Term:
-        return self.apply(OPERATORS["and"], (a, b))
+        return self.apply(_AND, (a, b))
 
     def either(self, a: Term, b: Term) -> Term:
-        return self.apply(OPERATORS["or"], (a, b))
+        return self.apply(_OR, (a, b))
 
     def negate(self, a: Term) -> Term:
-        return self.apply(OPERATORS["xor"], (a, self.true))
+        if a.op == "xor" and a.args[1] is self.true:
+            return a.args[0]
+        return self.apply(_XOR, (a, self.true))
 
     def all(self, terms: list[Term]) -> Term:
         result = self.true
         for term in terms:
             result = self.both(result, term)
         return result
+
+    def conjuncts(self, terms: list[Term]) -> list[Term]:
+        """Conditions that hold together exactly when ``terms`` do, none of them a conjunction or true, each once."""
+        found: dict[Term, None] = {}
+        seen: set[tuple[Term, bool]] = set()
+        waiting = [(term, True) for term in reversed(terms)]
+        while waiting:
+            at = term, holds = waiting.pop()
+            if at in seen:
+                continue
+            seen.add(at)
+            if term.op == ("and" if holds else "or"):
+                waiting += [(arg, holds) for arg in reversed(term.args)]
+            elif term.op == "xor" and term.args[1] is self.true:
+                waiting.append((term.args[0], not holds))
+            else:
+                found[term if holds else self.negate(term)] = None
+        found.pop(self.true, None)
+        return list(found)
 
     def any(self, terms: list[Term]) -> Term:
         result = self.false
@@ -209,6 +254,10 @@ class BitVectors:
             other = other.args[2]
         if then is other:
             return then
+        if then.op == "concat" and other.op == "concat" and len(then.args) == len(other.args):
+            pairs = list(zip(then.args, other.args, strict=True))
+            if all(a.width == b.width for a, b in pairs):  # what is taken apart again is chosen part by part
+                return self.concat([self.ite(condition, a, b) for a, b in pairs])
         return self._make("ite", (condition, then, other), None, then.width, then.address)
 
     def extract(self, arg: Term, high: int, low: int) -> Term:
@@ -253,7 +302,7 @@ class BitVectors:
     def concat(self, parts: list[Term]) -> Term:
         flat: list[Term] = []
         for part in parts:
-            for piece in part.args if part.op == "concat" else (part,):
+            for piece in self._pieces(part):
                 if flat and flat[-1].op == "const" and piece.op == "const":
                     last = flat.pop()
                     flat.append(self.const(last.width + piece.width, last.data << piece.width | piece.data))
@@ -270,6 +319,12 @@ class BitVectors:
             return self.extend(self.concat(flat[1:]), width, False)
         return self._make("concat", tuple(flat), None, sum(part.width for part in flat))
 
+    def _pieces(self, part: Term) -> tuple[Term, ...]:
+        if part.op == "zext":
+            return (self.const(part.width - part.args[0].width, 0), *self._pieces(part.args[0]))
+        return part.args if part.op == "concat" else (part,)
+
     def call(self, name: str, args: tuple[Term, ...], width: int) -> Term:
         """An uninterpreted (extern) operation."""
         return self._make("call", args, name, width)
+

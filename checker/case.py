@@ -46,17 +46,19 @@ class Case:
 
     def with_trait(self, states: States, asker: Asker, trait: str, ask: Callable[[Definitions], Question]) -> list[str]:
         """Instructions with a witness for a question that only makes sense for forms with ``trait``."""
-        found: dict[str, None] = {}
+        asked = []
         for form in self.forms:
             footprint = self.footprints.form(form)
             endings = {self.isa.traps[name].ending for name in footprint.traps}
             fits = "terminate" in endings if trait == "terminate" else bool(footprint.reads & states.classes["time"])
             if fits:
-                pending = asker.ask(ask(Definitions(states, form)))
-                if pending.verdict == "sat":
-                    found.setdefault(form.instruction)
-                elif pending.verdict == "unknown":
-                    self.unknown.append(report.Unknown(what=f"{form.instruction}: {trait}", reason=pending.answer.reason))
+                asked.append((form, asker.ask(ask(Definitions(states, form)))))
+        found: dict[str, None] = {}
+        for form, pending in asked:
+            if pending.verdict == "sat":
+                found.setdefault(form.instruction)
+            elif pending.verdict == "unknown":
+                self.unknown.append(report.Unknown(what=f"{form.instruction}: {trait}", reason=pending.answer.reason))
         return list(found)
 
     def argument(self) -> str:

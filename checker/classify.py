@@ -112,6 +112,8 @@ class Classifier:
             _Work.supervisor,
         ):
             for work in works:
+                work.proceed()
+            for work in works:
                 work.gather()  # what the stage before asked, by now mostly answered
                 if work.certificate == "smt" and not work.vacuous:
                     stage(work)
@@ -154,6 +156,10 @@ class _Work:
 
     def ask(self, judgement: Judgement, name: str, question: Question) -> None:
         self.pending.append((judgement, name, self.owner.asker.ask(question)))
+
+    def proceed(self) -> None:
+        for _, _, pending in self.pending:
+            pending.proceed()
 
     def gather(self) -> None:
         for judgement, name, pending in self.pending:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
+from checker.models import Model
 from checker.obligations import Asker, Pending
 from checker.regions import regions
 from checker.solve import Solver
@@ -86,6 +87,8 @@ class SquareChecker:
                 region = stages[id(form)].pop(0)
                 question = questions.get(id(form)) if not region else None
                 pending[id(form)] = self.asker.ask(self.fixed(question or Definitions(self.states, form, region).square(), fix))
+            for form in waiting:
+                pending[id(form)].proceed()
             waiting = [form for form in waiting if pending[id(form)].verdict == "unsat" and stages[id(form)]]
         for form in open_forms:
             asked = pending[id(form)]
@@ -156,19 +159,24 @@ class SquareChecker:
                 leaves[term.ident] = t.const(term.width, model.values.get(term.data, 0))
         put = Substitution(t, leaves)
         rest = t.all([put(term) for term in question.asserted])
-        # Cells looked at have constant addresses now; give them the model's contents.
-        cells = {}
-        for term in walk([rest]):
-            if term.op == "select" and term.args[0].op == "memory" and term.args[1].is_const:
-                cells[term.ident] = t.const(term.width, model.cells.get((term.args[0].data, term.args[1].data), 0))
-        return t.negate(Substitution(t, cells)(rest)) if cells else t.negate(rest)
+        # Cells looked at have constant addresses now; give them the model's contents, and so those whose addresses they hold.
+        while cells := [term for term in walk([rest]) if self.fixed_cell(term)]:
+            rest = Substitution(t, {cell.ident: self.contents(cell, model) for cell in cells})(rest)
+        return t.negate(rest)
+
+    def fixed_cell(self, term: Term) -> bool:
+        return term.op == "select" and term.args[0].op == "memory" and term.args[1].is_const
+
+    def contents(self, cell: Term, model: Model) -> Term:
+        memory, address = cell.args
+        return self.terms.const(cell.width, model.cells.get((memory.data, address.data), 0))
 
     def propose(self, constraints: list[Term]) -> dict[str, int] | None:
         """The control values that satisfy ``constraints`` with the fewest bits set, found bit by bit in one optimisation."""
         t = self.terms
         variables = {name: self.variable(name) for name in self.control_cells}
         writer = self.asker.writer
-        text, _ = writer.text([c for c in constraints if not c.is_const], list(variables.values()))
+        text, _ = writer.text(t.conjuncts(constraints), list(variables.values()))
         names = [writer.value(variable) for variable in variables.values()]
         if any(c is t.false for c in constraints):
             return None
@@ -176,7 +184,7 @@ class SquareChecker:
         for term, name in zip(variables.values(), names, strict=True):
             for bit in range(term.width):
                 soft.append(f"(assert-soft (= ((_ extract {bit} {bit}) {name}) #b0))")
-        answer = self.solver.solve(text + "\n".join(soft) + "\n", names)
+        answer = self.solver.solve(text + "\n".join(soft) + "\n", names, optimise=True)
         if answer.verdict != "sat":
             return None
         return {cell: int(answer.values[name]) for cell, name in zip(variables, names, strict=True)}

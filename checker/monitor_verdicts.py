@@ -26,14 +26,19 @@ class Monitors:
     def __init__(self, case: Case):
         self.case = case
 
-    def verdict(self, name: str, profile: Profile, found: Squares, asker: Asker) -> report.Monitor:
+    def witnesses(self, found: Squares, asker: Asker) -> Witnesses:
+        """Has the counterexamples to squares solved that :meth:`verdict` is going to show."""
         witnesses = Witnesses(found.states, asker, self.case.argument(), self.case.confirmer)
+        for squares in of_each_instruction(found).values():
+            first = next((s for s in squares if s.verdict == "refuted"), None)
+            if first is not None and first.question is not None and not is_delivery(first.form):
+                witnesses.prepare(first.question)
+        return witnesses
+
+    def verdict(self, name: str, profile: Profile, found: Squares, asker: Asker, witnesses: Witnesses) -> report.Monitor:
         verdicts: dict[str, report.Verdict] = {}
         breaks: list[report.Break] = []
-        by_name: dict[str, list[Square]] = {}
-        for square in found.squares:
-            by_name.setdefault(square.form.instruction, []).append(square)
-        for instruction, squares in by_name.items():
+        for instruction, squares in of_each_instruction(found).items():
             refuted = [s for s in squares if s.verdict == "refuted"]
             if refuted:
                 shown = self.break_of(witnesses, refuted)
@@ -210,3 +215,11 @@ def of_all_forms(found: list[report.Exit]) -> report.Exit:
     kinds = {item.when for item in found}
     when = found[0].when if len(kinds) == 1 else "control" if "control" in kinds else "sometimes"
     return report.Exit(instruction=found[0].instruction, when=when, controls=sorted({name for item in found for name in item.controls}))
+
+
+def of_each_instruction(found: Squares) -> dict[str, list[Square]]:
+    """Squares by instruction."""
+    squares: dict[str, list[Square]] = {}
+    for square in found.squares:
+        squares.setdefault(square.form.instruction, []).append(square)
+    return squares

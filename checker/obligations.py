@@ -12,8 +12,6 @@ from checker.solve import Answer, Solver
 from checker.term import Term, walk
 from checker.terms import Terms
 
-PROOFS = ("invariant", "runs")  # questions that mostly have no witness
-
 
 @dataclass
 class Pending:
@@ -25,17 +23,20 @@ class Pending:
     wanted: list[tuple[str, Term]] | None = None
     settled: Answer | None = None
 
+    def proceed(self) -> None:
+        """Where only a part was asked and has no witness, have the whole question solved; waits for the part alone."""
+        if self.future is not None and self.question.more is not None and self.future.result().verdict != "sat":
+            whole = self.asker.ask(self.question.more(), model=self.wanted is not None)
+            self.question, self.future, self.wanted, self.settled = whole.question, whole.future, whole.wanted, whole.settled
+
     @property
     def answer(self) -> Answer:
         """The solver's answer to the whole question; waits for it."""
         if self.settled is None:
+            self.proceed()
+        if self.settled is None:
             assert self.future is not None
-            answer = self.future.result()
-            if answer.verdict != "sat" and self.question.more is not None:
-                whole = self.asker.ask(self.question.more(), model=self.wanted is not None)
-                answer = whole.answer
-                self.question, self.wanted = whole.question, whole.wanted
-            self.settled = answer
+            self.settled = self.future.result()
         return self.settled
 
     @property
@@ -71,14 +72,14 @@ class Asker:
                 return self.ask(question.more(), model=model)
             self.settled += 1
             return Pending(self, question, settled=Answer("unsat"))
-        asserted = [term for term in dict.fromkeys(question.asserted) if not term.is_const]
+        asserted = self.terms.conjuncts(question.asserted)
         if not asserted and not model:
             self.settled += 1
             return Pending(self, question, settled=Answer("sat"))
         text, looks = self.writer.text(asserted)
         self.asked += 1
         if not model:
-            return Pending(self, question, self.solver.submit(text, proof=question.name in PROOFS))
+            return Pending(self, question, self.solver.submit(text))
         wanted = [(self.writer.value(term), term) for term in self.wanted(looks)]
         return Pending(self, question, self.solver.submit(text, list(dict.fromkeys(name for name, _ in wanted))), wanted)
 
@@ -96,3 +97,4 @@ class Asker:
                 if base.op == "memory":
                     found[self.terms.cell(base, at)] = None
         return list(found)
+

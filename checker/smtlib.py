@@ -1,7 +1,8 @@
 """Terms as SMT-LIB 2.6 text (logic QF_AUFBV).
 
-Larger subterms become definitions, the same in every obligation that uses them, so that their text is made once. One-bit terms have
-two faces, Bool and bit vector; each is written only where needed.
+Larger subterms become definitions, the same in every obligation that uses them, so that their text is made once. To the solver they
+are macros, shared wherever they are used; conjunctions among them should be asserted part by part (see
+:meth:`checker.bitvectors.BitVectors.conjuncts`). One-bit terms have two faces, Bool and bit vector; each is written only where needed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from isa_specs.ops import OPERATORS
 
 LOGIC = "QF_AUFBV"
 
+_CONSTANT = {"true": "#b1", "false": "#b0"}
 INLINE = 40  # characters: shorter texts are repeated where they are used
 
 
@@ -36,7 +38,7 @@ class _Text:
 
     @property
     def bits(self) -> str:
-        return f"(ite {self.face} #b1 #b0)" if self.bool else self.face
+        return _CONSTANT.get(self.face) or f"(ite {self.face} #b1 #b0)" if self.bool else self.face
 
     @property
     def truth(self) -> str:
@@ -107,8 +109,7 @@ class Writer:
         if len(body) <= INLINE:
             return _Text(body, is_bool, "", tuple(need), tuple(looks))
         name = f"t{term.ident}"
-        # Not define-fun: the solver expands those as macros while it reads, which is exponential on shared terms.
-        lines = f"(declare-const {name} {'Bool' if is_bool else _sort(term)})\n(assert (= {name} {body}))"
+        lines = f"(define-fun {name} () {'Bool' if is_bool else _sort(term)} {body})"
         return _Text(name, is_bool, lines, tuple(need), tuple(looks))
 
     def _function(self, term: Term) -> _Text:

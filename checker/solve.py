@@ -32,7 +32,8 @@ from machine.keeping import digest
 DEFAULT_TIMEOUT = 10.0  # seconds
 MEMORY_LIMIT = 2048  # MiB for each process
 LOGIC = "QF_AUFBV"
-CHECK, CHECK_PROOF = "\n(check-sat)", "\n(check-sat-using smt)"
+CHECK, CHECK_LARGE = "(check-sat-using smt)", "(check-sat)"
+LARGE = 250_000  # characters: up to here what (check-sat) does before it begins to search takes longer than it saves
 
 Verdict = Literal["sat", "unsat", "unknown"]
 
@@ -119,10 +120,10 @@ class Solver:
         directory.mkdir(parents=True, exist_ok=True)
         self._export = directory
 
-    def submit(self, text: str, want: Sequence[str] = (), *, proof: bool = False) -> Future[Answer]:
+    def submit(self, text: str, want: Sequence[str] = (), *, optimise: bool = False) -> Future[Answer]:
         """Begin to solve ``text``; if it is sat, evaluate the terms ``want``. An obligation seen before is not solved again.
 
-        ``proof`` says that unsat is likely. The preprocessing that helps to find a witness is then a loss."""
+        With ``optimise`` the values are those that also satisfy the most of its ``assert-soft``."""
         key = digest(["answer", self.version, text, " ".join(want)])
         known = self._known.get(key)
         if known is not None:
@@ -137,23 +138,24 @@ class Solver:
             future: Future[Answer] = Future()
             future.set_result(answer)
         else:
-            future = self._threads.submit(self._work, key, text, tuple(want), proof)
+            check = CHECK_LARGE if optimise or len(text) > LARGE else CHECK
+            future = self._threads.submit(self._work, key, f"{text}\n{check}", tuple(want))
         self._known[key] = future
         return future
 
-    def solve(self, text: str, want: Sequence[str] = ()) -> Answer:
+    def solve(self, text: str, want: Sequence[str] = (), *, optimise: bool = False) -> Answer:
         """Solve one obligation. Raises SolverError when the solver rejects the text."""
-        return self.submit(text, want).result()
+        return self.submit(text, want, optimise=optimise).result()
 
     def solve_all(self, obligations: Iterable[tuple[str, Sequence[str]]]) -> list[Answer]:
         """Solve several at a time; the answers are in the order of the obligations."""
         futures = [self.submit(text, want) for text, want in obligations]
         return [future.result() for future in futures]
 
-    def _work(self, key: str, text: str, want: tuple[str, ...], proof: bool) -> Answer:
+    def _work(self, key: str, text: str, want: tuple[str, ...]) -> Answer:
         process = self._idle.get()
         try:
-            answer = process.ask(text, want, self.timeout, CHECK_PROOF if proof else CHECK)
+            answer = process.ask(text, want, self.timeout)
         finally:
             self._idle.put(process)
         # An unknown depends on the machine and its load: it is worth another try next time.
@@ -182,7 +184,7 @@ class _Process:
         self._starting = threading.Lock()
         self._closed = False
 
-    def ask(self, text: str, want: Sequence[str], timeout: float, check: str) -> Answer:
+    def ask(self, text: str, want: Sequence[str], timeout: float) -> Answer:
         begin = time.perf_counter()
         for _ in range(2):  # a process that was killed from outside gets a successor, once
             process = self._running()
@@ -193,7 +195,7 @@ class _Process:
             watchdog.daemon = True
             watchdog.start()
             try:
-                verdict, reason, values = _converse(process, text + check, want, timeout)
+                verdict, reason, values = _converse(process, text, want, timeout)
                 return Answer(verdict, reason, values, time.perf_counter() - begin)
             except (EOFError, OSError, ValueError):
                 self._discard(process)

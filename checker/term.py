@@ -46,22 +46,42 @@ def walk(roots: list[Term]) -> list[Term]:
     return order
 
 
-def base_and_offset(term: Term) -> tuple[Term | None, int]:
-    """An address as a distance from a base; None: from zero."""
+def _distance(term: Term) -> tuple[tuple[int, ...], int]:
+    """An address as a distance from what it starts from; the same start is the same tuple, that of a number is empty."""
     if term.op == "const":
-        return None, term.data
+        return (), term.data
     if term.op == "add" and term.args[1].op == "const":
-        return term.args[0], term.args[1].data
-    return term, 0
+        start, distance = _distance(term.args[0])
+        return start, distance + term.args[1].data & (1 << term.width) - 1
+    if term.op == "zext" and term.args[0].op == "concat":
+        return _distance(term.args[0])
+    if term.op == "concat":
+        *parts, low = term.args
+        if low.op != "const":
+            return tuple([part.ident for part in term.args]), 0
+        start, distance = _distance(parts[0]) if len(parts) == 1 else (tuple([part.ident for part in parts]), 0)
+        return (*start, -low.width), distance << low.width | low.data
+    return ((term.args[0] if term.op == "zext" else term).ident,), 0
 
 
 def apart(a: Term, b: Term) -> bool:
-    """Whether two addresses differ for certain: at different distances from one base, or from bases aligned too well to meet."""
-    x, i = base_and_offset(a)
-    y, j = base_and_offset(b)
-    if x is y:
-        return i != j
-    return bool((i - j) & ((1 << min(alignment(x), alignment(y))) - 1))
+    """Whether two addresses differ for certain: at different distances from one start, or with unlike low bits."""
+    if _distance(a)[0] == _distance(b)[0]:
+        return _distance(a)[1] != _distance(b)[1]
+    known, bits = _low_bits(a)
+    other, more = _low_bits(b)
+    return bool((bits ^ more) & (1 << min(known, other)) - 1)
+
+
+def _low_bits(term: Term) -> tuple[int, int]:
+    """How many low bits are constant, and what they are."""
+    if term.op == "const":
+        return term.width, term.data
+    if term.op == "zext":
+        return _low_bits(term.args[0])
+    if term.op == "concat":
+        return _low_bits(term.args[-1])
+    return 0, 0
 
 
 def alignment(base: Term | None) -> int:

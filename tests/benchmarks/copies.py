@@ -21,8 +21,8 @@ class Forgetful(Solver):
 
     counter = itertools.count()
 
-    def submit(self, text: str, want: Sequence[str] = (), *, proof: bool = False) -> Future[Answer]:
-        return super().submit(f"{text}\n; {next(self.counter)}", want, proof=proof)
+    def submit(self, text: str, want: Sequence[str] = (), *, optimise: bool = False) -> Future[Answer]:
+        return super().submit(f"{text}\n; {next(self.counter)}", want, optimise=optimise)
 
 
 def main(name: str, count: int) -> None:

@@ -1,0 +1,139 @@
+"""Terms are simplified as they are built: whatever is built must still have the value it was built to have."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checker.models import Evaluator, Model
+from checker.smtlib import Writer
+from checker.solve import Solver
+from checker.term import Term, apart
+from checker.terms import Terms
+from isa_specs.ops import OPERATORS
+
+WIDTHS = (1, 3, 8, 13, 16)
+BINARY = ("and", "or", "xor", "add", "sub", "shl", "lshr", "ashr")
+COMPARISONS = ("eq", "ult", "ule", "slt", "sle")
+
+
+class Grown:
+    """Random terms, each with a plain function that says what its value is to be."""
+
+    def __init__(self, seed: int):
+        self.random = random.Random(seed)
+        self.terms = Terms()
+        self.model = Model({f"x{width}.{k}": self.random.getrandbits(width) for width in WIDTHS for k in range(2)})
+
+    def term(self, width: int, depth: int) -> tuple[Term, int]:
+        """A term and its value in the model."""
+        t, pick = self.terms, self.random
+        kinds = ["const", "var"]
+        if depth:
+            kinds += ["binary", "binary", "binary", "ite", "ite", "extract", "address"]
+            kinds += ["zext", "concat", "concat"] if width > 1 else ["compare", "not"]
+        kind = pick.choice(kinds)
+        if kind == "const" or (kind == "var" and width not in WIDTHS):
+            value = pick.choice((0, 1, (1 << width) - 1, pick.getrandbits(width)))
+            return t.const(width, value), value & (1 << width) - 1
+        if kind == "var":
+            name = f"x{width}.{pick.randrange(2)}"
+            return t.var(name, width), self.model.values[name]
+        if kind == "binary":
+            row = OPERATORS[pick.choice(BINARY)]
+            (a, x), (b, y) = self.term(width, depth - 1), self.term(width, depth - 1)
+            if pick.random() < 0.3:  # something absorbs it, or cancels it
+                c, z = self.term(width, depth - 1)
+                inner = OPERATORS[pick.choice(("and", "or", "xor"))]
+                b, y = t.apply(inner, (a, c)), inner.plain(width, x, z) & (1 << width) - 1
+            return t.apply(row, (a, b)), row.plain(width, x, y) & (1 << width) - 1
+        if kind == "compare":
+            row = OPERATORS[pick.choice(COMPARISONS)]
+            wide = pick.choice(WIDTHS)
+            (a, x), (b, y) = self.term(wide, depth - 1), self.term(wide, depth - 1)
+            return t.apply(row, (a, b)), int(row.plain(wide, x, y)) & 1
+        if kind == "not":
+            a, x = self.term(1, depth - 1)
+            return t.negate(a), 1 - x
+        if kind == "ite":
+            (c, z), (a, x), (b, y) = self.term(1, depth - 1), self.term(width, depth - 1), self.term(width, depth - 1)
+            return t.ite(c, a, b), x if z else y
+        if kind == "extract":
+            low = pick.randrange(4)
+            a, x = self.term(width + low + pick.randrange(4), depth - 1)
+            return t.extract(a, width + low - 1, low), x >> low & (1 << width) - 1
+        if kind == "address":
+            return self.address(width, depth)
+        if kind == "zext":
+            a, x = self.term(pick.randrange(1, width), depth - 1)
+            return t.extend(a, width, False), x
+        low = pick.randrange(1, width)
+        (a, x), (b, y) = self.term(width - low, depth - 1), self.term(low, depth - 1)
+        return t.concat([a, b]), x << low | y
+
+    def address(self, width: int, depth: int) -> tuple[Term, int]:
+        """Some distance from a base that may be aligned."""
+        t, pick = self.terms, self.random
+        low = pick.randrange(min(4, width))
+        a, x = self.term(width - low, depth - 1)
+        base, start = (t.concat([a, t.const(low, 0)]), x << low) if low else (a, x)
+        distance = pick.randrange(20)
+        return t.add(base, t.const(width, distance)), start + distance & (1 << width) - 1
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_term_has_the_value_it_was_built_for(seed: int) -> None:
+    grown = Grown(seed)
+    term, value = grown.term(grown.random.choice(WIDTHS), 5)
+    assert Evaluator([term])(grown.model) == [value]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32))
+def test_addresses_said_to_be_apart_differ(seed: int) -> None:
+    grown = Grown(seed)
+    base, start = grown.term(10, 2)
+    wide = grown.terms.extend(grown.terms.concat([base, grown.terms.const(3, 0)]), 16, False)
+    found = [grown.address(16, 3) for _ in range(3)]
+    for distance in (0, 3, 7, 8, 15, 16):
+        found.append((grown.terms.add(wide, grown.terms.const(16, distance)), (start << 3) + distance))
+    for a, x in found:
+        for b, y in found:
+            assert not apart(a, b) or x != y
+
+
+def test_bytes_of_table_entries_are_apart() -> None:
+    t = Terms()
+    entry = t.extend(t.concat([t.var("index", 13), t.const(3, 0)]), 32, False)
+    places = [t.add(entry, t.const(32, distance)) for distance in range(20)]
+    assert all(apart(a, b) == (a is not b) for a in places for b in places)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32))
+def test_conjuncts_hold_when_all_do(seed: int) -> None:
+    grown = Grown(seed)
+    made = [grown.term(1, 4) for _ in range(3)]
+    parts = grown.terms.conjuncts([term for term, _ in made])
+    assert all(Evaluator(parts)(grown.model)) == all(value for _, value in made)
+
+
+def test_conjuncts_of_shared_conditions_are_few() -> None:
+    t = Terms()
+    condition = t.var("x", 1)
+    for k in range(200):  # as a tree it has 2 ** 200 leaves
+        condition = t.both(t.both(condition, t.var(f"a{k}", 1)), t.both(t.var(f"b{k}", 1), condition))
+    assert len(t.conjuncts([condition])) == 401
+
+
+def test_the_solver_does_not_take_shared_terms_apart() -> None:
+    t = Terms()
+    term = t.var("x", 8)
+    for k in range(60):
+        term = t.add(t.ite(t.eq(term, t.var(f"a{k}", 8)), term, t.var(f"b{k}", 8)), term)
+    text, _ = Writer().text([t.eq(term, t.const(8, 7))])
+    with Solver(jobs=1, timeout=10) as solver:
+        assert solver.solve(text).verdict == "sat"
