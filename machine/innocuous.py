@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,10 +28,12 @@ from machine.sampling import LegalStates
 from machine.state import State
 
 LOT = 20_000  # states over one background
-CODES = 400  # instructions of a lot
+PIECE = 1000  # of these at a time, so that they stay in the processor's caches
+CODES = 150  # instructions of a lot
 PLACES = 4  # where a state of the pool has its instruction
 CANDIDATES = 80
 LOOKED_AT = 5  # squares of a lot that are looked at closely
+ALIKE = [STATUS, ILEN, STORED]  # of an outcome
 
 Rows = NDArray[np.int64]
 
@@ -49,7 +51,7 @@ class BatchSquares:
 
     def __init__(self, machine: JittedMachine, profile: Monitor, controls: Mapping[str, int] | None = None):
         self.profile, self.isa, self.controls = profile, machine.isa, dict(controls or {})
-        self.sampler = Sampler(machine, threads=0)
+        self.sampler = Sampler(machine)
         self.batch = self.sampler.batch
         self.plain = self.sampler.plain
         self.pinned: dict[str, int] = {}
@@ -94,7 +96,8 @@ class BatchSquares:
     # ---- states --------------------------------------------------------------------------
 
     def _prepared(self, seed: int) -> tuple[Rows, list[tuple[Rows, int]], Background]:
-        """Rows to take values from; and legal states v with legal f(v), each with the address its instruction is at."""
+        """Values of each column, so many that there is a piece behind each of LOT places; and legal states v with legal f(v), each with
+        the address its instruction is at."""
         background = self.sampler.background(seed, 0)
         if self._base is None or self._base[0] != seed:
             rng = random.Random(f"{self.isa.name} {self.profile.name} {seed}")
@@ -113,7 +116,8 @@ class BatchSquares:
                         self.batch.set(row, {**state.cells, **state.arrays})
                         found.append((row, place[1]))
                         places += 1
-            self._base = seed, random_rows(self.batch, LOT, seed), found
+            base = np.ascontiguousarray(random_rows(self.batch, LOT, seed).T)
+            self._base = seed, np.concatenate([base, base[:, :PIECE]], axis=1), found
         return self._base[1], self._base[2], background
 
     def _legal_image(self, state: State) -> bool:
@@ -124,36 +128,41 @@ class BatchSquares:
                 twin.cells[name] = value
         return not self.plain.legal(twin)
 
-    def rows(self, form: Form, seed: int, lot: int, count: int) -> tuple[Rows, Rows, Background]:
-        """States v and f(v); none where no legal state or instruction was found."""
-        base, pool, background = self._prepared(seed)
+    def rows(self, form: Form, seed: int, lot: int, count: int) -> Iterator[tuple[Rows, Rows]]:
+        """States v and f(v), some at a time; none where no legal state or instruction was found."""
+        base, pool, _ = self._prepared(seed)
         name = f"{self.isa.name} {form.instruction} {form.template} {lot}"
         rng, codes = np.random.default_rng([seed, zlib.crc32(name.encode())]), self._codes(form, random.Random(f"{seed} {name}"))
         if not pool or not codes:
-            return self.batch.rows(0), self.batch.rows(0), background
-        virtual = self.batch.rows(count)
-        chosen = rng.integers(0, len(pool), count)
-        virtual[:] = np.stack([row for row, _ in pool])[chosen]
-        for column, start in zip(self.free, rng.integers(0, LOT, len(self.free)), strict=True):
-            virtual[:, column] = np.roll(base[:, column], start)[:count]  # each component with others of another state
-        for column, width in self.sampler.elements:
-            some = np.flatnonzero(rng.random(count) < 0.5)
-            virtual[some, column] = self.sampler.near(rng, len(some), width)
-        which = rng.integers(0, len(codes), count)
-        places = np.array([place for _, place in pool], np.int64)[chosen]
-        at = self.batch.state_words
-        for number in range(2):
-            words = np.array([int.from_bytes(code[8 * number : 8 * number + 8].ljust(8, b"\0"), "little", signed=True) for code in codes])
-            lengths = np.array([max(0, min(8, len(code) - 8 * number)) for code in codes])
-            virtual[:, at + 3 * number] = places + 8 * number
-            virtual[:, at + 3 * number + 1], virtual[:, at + 3 * number + 2] = lengths[which], words[which]
-        real = virtual.copy()
-        for column, start in zip(self.varied, rng.integers(0, LOT, len(self.varied)), strict=True):
-            real[:, column] = np.roll(base[:, column], start)[:count]
-        for component, value in self.pinned.items():
-            if component in self.isa.cells:
-                real[:, self.batch.column(component)] = value
-        return virtual, real, background
+            return
+        legal, places = np.stack([row for row, _ in pool]), np.array([place for _, place in pool], np.int64)
+        words = [np.array([int.from_bytes(code[at : at + 8].ljust(8, b"\0"), "little", signed=True) for code in codes]) for at in (0, 8)]
+        lengths = [np.array([max(0, min(8, len(code) - at)) for code in codes]) for at in (0, 8)]
+        starts, varied = (rng.integers(0, LOT, len(columns)) for columns in (self.free, self.varied))
+        for first in range(0, count, PIECE):
+            size = min(PIECE, count - first)
+            chosen, which = rng.integers(0, len(pool), size), rng.integers(0, len(codes), size)
+            virtual = legal[chosen]
+            self._vary(virtual, self.free, base, starts + first)
+            for column, width in self.sampler.elements:
+                some = np.flatnonzero(rng.random(size) < 0.5)
+                virtual[some, column] = self.sampler.near(rng, len(some), width)
+            for number in range(2):
+                at = self.batch.state_words + 3 * number
+                virtual[:, at] = places[chosen] + 8 * number
+                virtual[:, at + 1], virtual[:, at + 2] = lengths[number][which], words[number][which]
+            real = virtual.copy()
+            self._vary(real, self.varied, base, varied + first)
+            for component, value in self.pinned.items():
+                if component in self.isa.cells:
+                    real[:, self.batch.column(component)] = value
+            yield virtual, real
+
+    @staticmethod
+    def _vary(rows: Rows, columns: Rows, base: Rows, starts: Rows) -> None:
+        """Give each component values of its own, beside others than in the rows they are taken from."""
+        for column, start in zip(columns.tolist(), (starts % LOT).tolist(), strict=True):
+            rows[:, column] = base[column, start : start + len(rows)]
 
     def _codes(self, form: Form, rng: random.Random) -> list[bytes]:
         found = []
@@ -168,10 +177,15 @@ class BatchSquares:
 
     def lot(self, form: Form, seed: int, number: int, count: int = LOT) -> SquareLot:
         """``count`` squares of a form."""
-        v, r, background = self.rows(form, seed, number, count)
-        before_v, before_r, found = v.copy(), r.copy(), SquareLot()
+        background, found = self.sampler.background(seed, 0), SquareLot()
         self.sampler.lay(background)
         self.batch.choose(bare=False, undefined=0)
+        for v, r in self.rows(form, seed, number, count):
+            self._compare(v, r, background, found)
+        return found
+
+    def _compare(self, v: Rows, r: Rows, background: Background, found: SquareLot) -> None:
+        before_v, before_r = v.copy(), r.copy()
         self.batch.run(v)
         self.batch.run(r)
         one, two = self.batch.outcomes(v), self.batch.outcomes(r)
@@ -179,10 +193,8 @@ class BatchSquares:
         intercepted = self._intercepted(two[:, STATUS])
         same = (v[:, self.guest] == r[:, self.guest]).all(axis=1) & (v[:, self.kept] == before_v[:, self.kept]).all(axis=1)
         same &= (r[:, self.kept] == before_r[:, self.kept]).all(axis=1) & ~self._stores_to_owned(r) & ~self._stores_to_owned(v)
-        compared = [STATUS, ILEN, STORED, *range(STORED + 1, one.shape[1])]
-        trapped = one[:, STATUS] < 0
-        same &= (one[:, compared] == two[:, compared])[:, : 3].all(axis=1)
-        same &= ~trapped | (one[:, compared] == two[:, compared]).all(axis=1)
+        same &= (one[:, ALIKE] == two[:, ALIKE]).all(axis=1)
+        same &= (one[:, STATUS] >= 0) | (one[:, STORED + 1 :] == two[:, STORED + 1 :]).all(axis=1)  # a trap's arguments
         found.did["intercepted"] += int((intercepted & ~plain).sum())
         found.did["plain"] += int(plain.sum())
         found.did["equal"] += int((same & ~intercepted & ~plain).sum())
@@ -190,7 +202,6 @@ class BatchSquares:
             found.did["unequal"] += 1
             if len(found.wrong) < LOOKED_AT:
                 found.wrong.append(self._square(before_v[i], before_r[i], background))
-        return found
 
     def _intercepted(self, statuses: Rows) -> NDArray[np.bool_]:
         """Which runs end in the monitor."""
