@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from isa_specs.load import load
 from tests.references.campaign import compare, known
-from tests.references.emulators import missing
+from tests.references.emulators import missing, run
 from tests.references.targets import TARGETS
 
 SEED = 1
@@ -34,3 +40,27 @@ def test_explanations_name_instructions_there_are() -> None:
         there = set().union(*(names[name] for name, targets in TARGETS.items()
                               if any(program.startswith(emulator) for _, program, _ in targets for emulator in entry.emulators)))
         assert entry.instructions <= there
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_an_emulator_ends_with_its_driver(end: signal.Signals, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    command = ["sh", "-c", f"echo $$ >{pid}; exec sleep 60"]
+    program = f"from pathlib import Path; from tests.references.emulators import run; run({command}, Path(), 60)"
+    with subprocess.Popen([sys.executable, "-c", program]) as driver:
+        wait_for(lambda: pid.exists() and bool(pid.read_text().strip()))
+        driver.send_signal(end)
+    wait_for(lambda: not Path(f"/proc/{pid.read_text().strip()}").exists())
+
+
+def test_an_emulator_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    began = time.monotonic()
+    assert run(["sh", "-c", "echo begun; exec sleep 60"], tmp_path, 0.5) == "begun\n"
+    assert time.monotonic() - began < 30
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
