@@ -6,7 +6,7 @@ import random
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -48,6 +48,14 @@ class Target(Protocol):
         """The one of ``modes`` a case begins in."""
         ...
 
+    def ran(self, case: Any, mine: Any) -> Collection[str]:
+        """The instructions the described machine carried out: a branch leads to others than the case is about."""
+        ...
+
+    def circumstances(self, case: Any, mine: Any, theirs: Any) -> Collection[str]:
+        """What explanations may rest on, in the words of ``when`` in references.toml."""
+        ...
+
     def cause(self, case: Any, final: Any) -> str:
         """What ended the case, in a word or two."""
         ...
@@ -58,6 +66,17 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A case that does not end alike: how here and there, what differs, the instructions carried out and the circumstances."""
+
+    case: Any
+    causes: str
+    found: Differences
+    ran: frozenset[str] = frozenset()
+    circumstances: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """Differences that have been looked into. ``right`` says who has the manual on its side."""
 
@@ -65,32 +84,29 @@ class Known:
     right: str
     reason: str
     instructions: frozenset[str]
+    when: str
     cause: str
     what: str
 
-    def explains(self, emulator: str, instruction: str, causes: str, found: Differences) -> bool:
-        if emulator not in self.emulators or (self.instructions and instruction not in self.instructions):
+    def explains(self, emulator: str, mismatch: Mismatch) -> bool:
+        if emulator not in self.emulators or (self.instructions and not self.instructions & mismatch.ran):
             return False
-        if not re.fullmatch(self.cause or r"(.*) > \1", causes):
+        if self.when and not any(re.fullmatch(self.when, one) for one in mismatch.circumstances):
             return False
-        return not self.what or all(re.fullmatch(self.what, name) for name in found if name != "cause")
+        if not re.fullmatch(self.cause or r"(.*) > \1", mismatch.causes):
+            return False
+        return not self.what or all(re.fullmatch(self.what, name) for name in mismatch.found if name != "cause")
 
 
 @cache
 def known() -> tuple[Known, ...]:
     entries = tomllib.loads(KNOWN.read_text(encoding="utf-8"))["known"]
     return tuple(Known(frozenset(entry["emulators"]), entry["right"], entry["reason"], frozenset(entry.get("instructions", ())),
-                       entry.get("cause", ""), entry.get("what", "")) for entry in entries)
+                       entry.get("when", ""), entry.get("cause", ""), entry.get("what", "")) for entry in entries)
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """A case that does not end alike: how here and there, what differs, and the explanation if there is one."""
-
-    case: Any
-    causes: str
-    found: Differences
-    known: Known | None
+def explanation(emulator: str, mismatch: Mismatch) -> Known | None:
+    return next((entry for entry in known() if entry.explains(emulator, mismatch)), None)
 
 
 @dataclass
@@ -99,19 +115,18 @@ class Tally:
 
     modes: Counter[str] = field(default_factory=Counter)
     showed_nothing: Counter[str] = field(default_factory=Counter)
-    mismatches: list[Mismatch] = field(default_factory=list)
+    explained: Counter[Known] = field(default_factory=Counter)
+    wrong: list[Mismatch] = field(default_factory=list)
 
     @property
     def cases(self) -> int:
         return self.modes.total()
 
-    @property
-    def explained(self) -> Counter[Known]:
-        return Counter(mismatch.known for mismatch in self.mismatches if mismatch.known is not None)
-
-    @property
-    def wrong(self) -> list[Mismatch]:
-        return [mismatch for mismatch in self.mismatches if mismatch.known is None]
+    def note(self, mismatch: Mismatch, why: Known | None) -> None:
+        if why is None:
+            self.wrong.append(mismatch)
+        else:
+            self.explained[why] += 1
 
 
 def compare(target: Target, states: int, seed: int, forms: Iterable[Form] = (), tell: Callable[[str], None] = lambda _: None
@@ -153,18 +168,18 @@ def judge(target: Target, batch: list[tuple[str, Any, Any]], tallies: dict[str, 
         if theirs is None or differing(target, case, mine, theirs):
             doubtful.append((name, case, mine, theirs))
     for (name, case, mine, first), second in zip(doubtful, target.emulated(case for _, case, _, _ in doubtful), strict=True):
-        if first is None or second is None:
-            tallies[name].mismatches.append(Mismatch(case, "some > none", {"end": ("some", "none")}, None))
-            continue
-        both = differing(target, case, mine, second)
-        found = {what: pair for what, pair in differing(target, case, mine, first).items() if both.get(what) == pair}
-        if found:
+        ran = frozenset(target.ran(case, mine))
+        if second is None:
+            mismatch = Mismatch(case, "some > none", {"end": ("some", "none")}, ran)
+        else:
+            both = differing(target, case, mine, second)
+            once = both if first is None else differing(target, case, mine, first)
+            found = {what: pair for what, pair in once.items() if both.get(what) == pair}
+            if not found:
+                continue
             causes = f"{target.cause(case, mine)} > {target.cause(case, second)}"
-            tallies[name].mismatches.append(Mismatch(case, causes, found, explanation(target.emulator, name, causes, found)))
-
-
-def explanation(emulator: str, instruction: str, causes: str, found: Differences) -> Known | None:
-    return next((entry for entry in known() if entry.explains(emulator, instruction, causes, found)), None)
+            mismatch = Mismatch(case, causes, found, ran, frozenset(target.circumstances(case, mine, second)))
+        tallies[name].note(mismatch, explanation(target.emulator, mismatch))
 
 
 def differing(target: Target, case: Any, mine: Any, theirs: Any) -> Differences:
@@ -172,6 +187,8 @@ def differing(target: Target, case: Any, mine: Any, theirs: Any) -> Differences:
     found = target.differences(case, mine, theirs)
     if found:
         other = target.described(case, ones=True)
-        undetermined = {} if isinstance(other, str) else target.differences(case, mine, other)
+        if isinstance(other, str):  # it shows something with some clocks and undefined values only
+            return {}
+        undetermined = target.differences(case, mine, other)
         found = {what: pair for what, pair in found.items() if what not in undetermined}
     return found

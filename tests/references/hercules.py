@@ -67,17 +67,15 @@ class Case:
         """All that is put into storage, later bytes over earlier ones; addresses are absolute."""
         yield from self.patches
         at = self.prefix
-        labels = driver().labels
-        new = b"".join(struct.pack(">Q", labels[name]) for name in INTERRUPTIONS)
         for block in dict.fromkeys((0, at)):
-            yield block + NEW_PSWS, new
+            yield block + NEW_PSWS, new_psws()
             yield block + REGISTERS, struct.pack(">16IQI4x4Q", *self.gpr, self.psw, DRIVER, *self.fpr)
 
 
 @dataclass(frozen=True, slots=True)
 class Final:
     """The state when the first interruption has been taken. ``changed``: bytes that differ from what was loaded, by address;
-    ``unfetched``: it is an instruction's that could not be fetched, if known."""
+    ``unfetched``: it is an instruction's that could not be fetched, if known; ``ran``: the instructions, if known."""
 
     interruption: str
     gpr: tuple[int, ...]
@@ -88,6 +86,7 @@ class Final:
     keys: tuple[int, ...]
     changed: dict[int, int]
     unfetched: bool = False
+    ran: tuple[str, ...] = ()
 
 
 @cache
@@ -95,6 +94,12 @@ def driver() -> Program:
     """The program that runs a table of cases."""
     source = Path(__file__).with_suffix(".s")
     return assemble_program(load("s370"), source.read_text(encoding="ascii"), DRIVER, file=source.name)
+
+
+@cache
+def new_psws() -> bytes:
+    """What interruptions load: a handler's address, and no more."""
+    return b"".join(struct.pack(">Q", driver().labels[name]) for name in INTERRUPTIONS)
 
 
 def word(label: str) -> int:
@@ -164,6 +169,6 @@ def run_cases(cases: Iterable[Case]) -> Iterator[Final | None]:
         found, stuck = _started(waiting[:MOST])
         yield from found
         waiting = waiting[len(found) :]
-        if stuck:
+        if stuck and not found:  # else the host may have been too busy, and it is given all the time once more
             yield None
             waiting = waiting[1:]

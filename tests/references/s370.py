@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,24 @@ from machine.activation import READ
 from machine.generated import slots
 from machine.jitted import JittedMachine
 from machine.outcomes import Trapped
-from machine.state import State
+from machine.plain import Machine
+from machine.state import Recorder, State
 from tests.references.campaign import Differences
-from tests.references.hercules import BASE, BLOCKS, DRIVER, FLOATS, REGISTERS, STORAGE, WINDOWS, Case, Final, driver, run_cases
+from tests.references.hercules import (
+    BASE,
+    BLOCKS,
+    DRIVER,
+    FLOATS,
+    NEW_PSWS,
+    REGISTERS,
+    STORAGE,
+    WINDOWS,
+    Case,
+    Final,
+    driver,
+    new_psws,
+    run_cases,
+)
 from tests.references.numbers import data, hexadecimal, number, packed
 
 END = bytes.fromhex("0aff")  # SVC 255 behind each instruction
@@ -29,6 +44,9 @@ MOST_STEPS = 1500  # MVCL takes one a byte
 CONTROL = (0xE0, 0, 0xFFFFFFFF, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xC2000000, 0x200)
 IDENTITY = {"storage_size": (STORAGE >> 11) - 1, "cpu_id": 0xFD00000101450000, "tod_switch": 1}
 INTERVAL_TIMER = range(0x50, 0x54)
+PROGRAM = range(DRIVER, DRIVER + len(driver().bytes))
+ASSIGNED = (*range(0x18, 0x50), *range(0x80, 0xB0))  # locations from the prefix on that interruptions store in, and the channels
+LOW_PROTECTION = 0x10000000  # of control register 0
 TABLES, PAGES = 0x2C00, 0x3000  # of segments, of pages
 
 
@@ -68,7 +86,7 @@ class Cases:
         patches += self._operands(fields, gpr, rng)
         if dat:
             patches += self._pages(rng, cr)
-        patches.append((ia, code + END))
+        patches += [(absolute(at, prefix), piece) for at, piece in halves(ia, code + END)]
         psw = self._psw(ec, dat, ia, rng)
         keys = tuple(rng.choice((0, 0, 0x10, 0x18, psw >> 48 & 0xF0, rng.getrandbits(7) << 1)) for _ in BLOCKS)
         fpr = tuple(hexadecimal(rng) for _ in range(4))
@@ -148,13 +166,26 @@ class Cases:
         return word | rng.getrandbits(7) << 57 | rng.getrandbits(6) << 24 | rng.getrandbits(1) << 50
 
 
+def absolute(address: int, prefix: int) -> int:
+    """The absolute address of a real one."""
+    return address ^ prefix if address & ~0xFFF in (0, prefix) else address
+
+
+def halves(address: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+    """What of ``data`` lies before and behind a multiple of 4K."""
+    before = 0x1000 - (address & 0xFFF)
+    yield address, data[:before]
+    if before < len(data):
+        yield address + before, data[before:]
+
+
 class Described:
     """The machine of a description, running cases."""
 
     def __init__(self, isa: Isa):
         self.isa, self.machine = isa, JittedMachine(isa)
         self.state = self.machine.state()
-        self.fresh = State(isa)
+        self.plain, self.fresh = Machine(isa), State(isa)
         for name, value in IDENTITY.items():
             if name in isa.cells:
                 self.fresh[name] = value
@@ -166,36 +197,28 @@ class Described:
         state, machine = self.state, self.machine
         state.assign(self.fresh)
         state.record.words[slots.UNDEFINED // 8] = (1 << 64) - 1 if ones else 0
-        storage = state.memory["storage"]
-        for address, loaded in case.loaded():
-            storage.load(address, loaded)
-        if ones:
-            storage.load(case.prefix + INTERVAL_TIMER.start, bytes([0xFF] * len(INTERVAL_TIMER)))
+        self._begin(state, case, ones)
+        storage, ran = state.memory["storage"], dict[str, None]()
         before = [storage.bytes(window.start, len(window)) for window in WINDOWS]  # type: ignore[attr-defined]
-        state["fpr"] = case.fpr
-        state["gpr"], state["prefix"], state["clock_comparator"] = case.gpr, case.prefix >> 12, case.comparator
-        for i, value in enumerate(case.cr):
-            state[f"cr{i}"] = value
-        for block, key in zip(BLOCKS, case.keys, strict=True):
-            state.memory["keys"][block >> 11] = key >> 1
-        if ones:
-            for name in self.times:
-                state[name] = (1 << self.isa.cells[name].width) - 1
-        load_psw(state, case.psw)
         for _ in range(MOST_STEPS):
+            if state.cells["psw.ia"] in PROGRAM:
+                return "runs the program of hercules.s"
             if why := unfit(state):
                 return why
             step = machine.step(state)
             outcome = step.outcome
+            ran |= dict.fromkeys(decoded.form.instruction for decoded in (step.decoded, step.executed) if decoded is not None)
             if isinstance(outcome, Trapped):
                 break
         else:
             return "too many steps"
+        if ran and case.name not in ran:
+            return "another instruction"
         if self.isa.illegal and outcome.trap is self.isa.illegal[0] and (step.decoded is not None or self._opcode(step.address)):
             return "not described"
         machine.deliver(outcome.trap, outcome.args, state, outcome.ilen)
         ends = {driver().labels[name]: name for name in ("svc", "program")}
-        if why := unfit(state) or self._strays() or self._cut_off(ends):
+        if why := unfit(state) or self._strays() or self._cut_off():
             return why
         changed: dict[int, int] = {}
         for window, old in zip(WINDOWS, before, strict=True):
@@ -204,19 +227,61 @@ class Described:
             changed |= {window.start + i: now[i] for i in where}
         return Final(ends[state.cells["psw.ia"]], tuple(state.arrays["gpr"]), tuple(state.arrays["fpr"]),
                      tuple(state.word(f"cr{i}") for i in range(16)), state.cells["prefix"] << 12, state.cells["clock_comparator"],
-                     tuple(state.memory["keys"][block >> 11] << 1 for block in BLOCKS), changed, outcome.ilen == 0)
+                     tuple(state.memory["keys"][block >> 11] << 1 for block in BLOCKS), changed, outcome.ilen == 0, tuple(ran))
+
+    def _begin(self, state: State, case: Case, ones: bool = False) -> None:
+        """Have a fresh state be that in which a case begins; with ``ones``, clocks show other values."""
+        storage = state.memory["storage"]
+        for address, loaded in case.loaded():
+            storage.load(address, loaded)
+        if ones:
+            for name in self.times:
+                state[name] = (1 << self.isa.cells[name].width) - 1
+            for block in {0, case.prefix}:
+                for at in INTERVAL_TIMER:
+                    storage[block + at] ^= 0xFF
+        state["fpr"] = case.fpr
+        state["gpr"], state["prefix"], state["clock_comparator"] = case.gpr, case.prefix >> 12, case.comparator
+        for i, value in enumerate(case.cr):
+            state[f"cr{i}"] = value
+        for block, key in zip(BLOCKS, case.keys, strict=True):
+            state.memory["keys"][block >> 11] = key >> 1
+        load_psw(state, case.psw)
+
+    def circumstances(self, case: Case, changed: set[int]) -> Iterator[str]:
+        """See :meth:`Target.circumstances`; ``changed`` are absolute addresses. The plain machine tells what it looks at."""
+        state, found, first = self.fresh.copy(), set[str](), True
+        if case.cr[0] & LOW_PROTECTION:
+            found.add("low-address protection")
+        self._begin(state, case)
+        for _ in range(MOST_STEPS):
+            address, before, recorder = state.cells["psw.ia"], state.copy(), Recorder()
+            step = self.plain.step(state, recorder=recorder)
+            code = [("virtual", address + i) for i in range(step.decoded.length if step.decoded else 6)]
+            tables = [view for view in recorder.views if view[0] == "real"]
+            for what, views in (("changes its code", code), ("changes its tables", tables)):
+                places = [self.plain.place(self.isa.spaces[name], at, before, READ) for name, at in views]
+                if any(place is not None and place[1] in changed for place in places):
+                    found.add(what if before.cells["psw.dat"] else f"{what}, untranslated")
+            if first and step.decoded is not None and overlaps(step.decoded.fields, case.gpr):
+                found.add("operands overlap")
+            first = False
+            if isinstance(step.outcome, Trapped):
+                break
+        yield from sorted(found)
 
     def _opcode(self, address: int) -> int:
         """The first byte of the instruction at a logical address; zero is the opcode of none."""
         place = self.machine.place(self.isa.spaces["virtual"], address, self.state, READ)
         return 0 if place is None else self.state.get(place)
 
-    def _cut_off(self, ends: dict[int, str]) -> str:
+    def _cut_off(self) -> str:
         """Whether the way back to the program of hercules.s is lost: a new PSW, or the word its handlers find it by."""
         state, storage = self.state, self.state.memory["storage"]
-        base = storage.bytes((state["prefix"] << 12) + BASE, 4)  # type: ignore[attr-defined, operator]
-        intact = int.from_bytes(base, "big") == DRIVER and state["psw.ia"] in ends and not state["psw.prob"] and not state["psw.dat"]
-        return "" if intact else "loses the way back"
+        block = state.cells["prefix"] << 12
+        base = storage.bytes(block + BASE, 4)  # type: ignore[attr-defined]
+        psws = storage.bytes(block + NEW_PSWS, 40)  # type: ignore[attr-defined]
+        return "" if int.from_bytes(base, "big") == DRIVER and psws == new_psws() else "loses the way back"
 
     def _strays(self) -> str:
         """Whether something was stored, or a storage key set, where a case may not."""
@@ -225,6 +290,14 @@ class Described:
             if not any(page << 12 in window for window in WINDOWS) and any(storage.page(page)):  # type: ignore[attr-defined]
                 return "stores elsewhere"
         return "" if all(block << 11 in BLOCKS for block in keys) else "sets a key elsewhere"
+
+
+def overlaps(fields: Mapping[str, int], gpr: Sequence[int]) -> bool:
+    """Whether the operands of an instruction with one length have bytes in common."""
+    if not {"l", "b1", "d1", "b2", "d2"} <= fields.keys():
+        return False
+    first, second = ((bool(fields[f"b{n}"]) * gpr[fields[f"b{n}"]] + fields[f"d{n}"]) & 0xFFFFFF for n in "12")
+    return abs(first - second) <= fields["l"]
 
 
 def unfit(state: State) -> str:
@@ -294,7 +367,8 @@ def differences(case: Case, mine: Final, theirs: Final) -> Differences:
     for address in sorted(mine.changed.keys() | theirs.changed.keys()):
         if address not in ignored:
             was = loaded.get(address, 0)
-            found[f"storage {address:x}"] = (mine.changed.get(address, was), theirs.changed.get(address, was))
+            where = f"assigned {address - block:x}" if address - block in ASSIGNED else f"storage {address:x}"
+            found[where] = (mine.changed.get(address, was), theirs.changed.get(address, was))
     return {what: (a, b) for what, (a, b) in found.items() if a != b}
 
 
@@ -320,6 +394,12 @@ class Target:
     def mode(self, case: Case) -> str:
         ec, dat, problem = (case.psw >> bit & 1 for bit in (51, 58, 48))
         return self.modes[2 * (ec + (ec & dat)) + problem]
+
+    def ran(self, case: Case, mine: Final) -> Collection[str]:
+        return mine.ran or (case.name,)
+
+    def circumstances(self, case: Case, mine: Final, theirs: Final) -> Collection[str]:
+        return {self.isa.name, self.mode(case)[:2], *self._machine.circumstances(case, {*mine.changed, *theirs.changed})}
 
     def cause(self, case: Case, final: Final) -> str:
         return cause(case, final)

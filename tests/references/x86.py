@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+import struct
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 
 import numpy as np
 
@@ -37,7 +39,6 @@ PORT = 0x80  # the only one cases use; nothing answers there
 SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 SELECTORS = (*DESCRIPTORS, *(selector | 3 for selector in DESCRIPTORS), 0, 3, 0xB8, 0x4 | 3)
 DEFINED = 0x247FD5  # of EFLAGS, without RF and VM
-MOD_IGNORED = ("{reg:cregs}", "{reg:dregs}", "{reg:cregs},{rm:r32}", "{reg:dregs},{rm:r32}")  # of moves to and from these registers
 NOT_DESCRIBED = (16, 17, 19, 20)  # of EFLAGS: RF, VM, VIF, VIP
 PORTS = ("IN", "OUT", "INS", "OUTS")
 CODED = (8, 10, 11, 12, 13, 14)  # vectors with an error code on the stack
@@ -87,8 +88,6 @@ class Cases:
         if "disp" in fields:
             near = rng.randrange(64), -rng.randrange(1, 64) & 0xFFFFFFFF
             fields["disp"] = rng.choice((0, *near, DATA + rng.randrange(0x1FF0), fields["disp"]))
-        if fields.get("mod", 3) != 3 and form.template.endswith(MOD_IGNORED):
-            raise EncodeError("the description decodes a displacement where the processor looks for none")
         if "port" in fields:
             fields["port"] = PORT
         given = {*form.fields, *self.isa.prefixes, *self.isa.contexts}
@@ -127,20 +126,23 @@ class Described:
         self.fresh = {ring: system(ring) for ring in (0, 3)}
         self.state.assign(self.fresh[3])
         self.times = [name for name, cell in isa.cells.items() if str(cell.role) == "time"]
-        self._restore()
+        self._lay(clean)
 
-    def _restore(self) -> None:
-        """Take back whatever was stored, where it was."""
-        storage = self.state.memory["storage"]
-        for page in list(storage.pages()):  # type: ignore[attr-defined]
-            storage.load(page << 12, clean(page))
+    def _lay(self, content: Callable[[int], bytes]) -> None:
+        """Have the storage of no case hold this, page by page: all of it, or what was stored to."""
+        self.laid, storage = content, self.state.memory["storage"]
+        pages = list(storage.pages()) if content is clean else [page for page in range(MEMORY >> 12) if content(page) != clean(page)]  # type: ignore[attr-defined]
+        for page in pages:
+            storage.load(page << 12, content(page))
 
     def run(self, case: Case, *, ones: bool = False) -> Final | str:
         """The state in which the first handler begins, or why the case shows nothing. With ``ones``, clocks show ones, and whatever the
         manual leaves undefined is ones."""
+        if ones:
+            self._lay(other)
         found = self._run(case, ones)
-        if isinstance(found, str):
-            self._restore()
+        if ones or isinstance(found, str):
+            self._lay(clean)
         return found
 
     def _run(self, case: Case, ones: bool) -> Final | str:
@@ -173,15 +175,22 @@ class Described:
         for name in self.times if ones else ():
             state[name] = (1 << self.isa.cells[name].width) - 1
         state.record.forget()
+        ran, trap = dict[str, None](), ""
         for _ in range(MOST_STEPS):
             step = machine.step(state, bare=True)
+            if step.decoded is not None:
+                ran[step.decoded.form.instruction] = None
+                if not any(step.address in window for window in WINDOWS):
+                    return "runs elsewhere"
+            if isinstance(step.outcome, Trapped):
+                trap = step.outcome.trap.name
             if why := self._unfit(step.outcome):
                 return why
             if step.decoded is None and step.address != case.eip and isinstance(step.outcome, Trapped) and self.isa.illegal and (
                     step.outcome.trap is self.isa.illegal[0]):
                 return "not described"
             if state.cells["eip"] in ENDS and state.cells["cpl"] == 0:
-                return self._final()
+                return self._final(ran, trap)
         return "too many steps"
 
     def _unfit(self, outcome: object) -> str:
@@ -199,7 +208,7 @@ class Described:
             return "another mode"
         return ""
 
-    def _final(self) -> Final | str:
+    def _final(self, ran: Iterable[str], trap: str) -> Final | str:
         state, storage = self.state, self.state.memory["storage"]
         changed: dict[int, int] = {}
         for window in WINDOWS:
@@ -210,16 +219,29 @@ class Described:
             return "changes the program's segments"
         for page in storage.pages():  # type: ignore[attr-defined]
             inside = any(page << 12 in window for window in WINDOWS)
-            if not inside and storage.page(page) != clean(page):  # type: ignore[attr-defined]
+            if not inside and storage.page(page) != self.laid(page):  # type: ignore[attr-defined]
                 return "stores elsewhere"
         segments = (*(selector(state, name) for name in ("ds", "es", "fs", "gs", "ss")), state.word("ldtr.sel"), state.word("tr.sel"))
         control = tuple(state.word(name) for name in ("cr0", "cr2", "cr3", "gdtr.base", "gdtr.limit", "idtr.base", "idtr.limit"))
-        return Final((state.cells["eip"] - ENDS.start) // HANDLER, tuple(state.arrays["gpr"]), segments, control, changed)
+        return Final((state.cells["eip"] - ENDS.start) // HANDLER, tuple(state.arrays["gpr"]), segments, control, changed,
+                     tuple(ran), trap)
 
 
 def clean(page: int) -> bytes:
     """A page as cases find it."""
     return pristine()[page << 12 : (page + 1) << 12].ljust(0x1000, b"\0")
+
+
+@cache
+def other(page: int) -> bytes:
+    """The same where a case may look, something else where the program that runs cases, its tables or a ROM lie. Of the entries of page
+    tables, the bits for accesses and stores, which are not described."""
+    if any(page << 12 in window for window in WINDOWS):
+        return clean(page)
+    if not any(page << 12 <= address < page + 1 << 12 for address in system().memory["storage"]):
+        return b"\xff" * 0x1000
+    entries = struct.unpack("<1024I", clean(page))
+    return struct.pack("<1024I", *(entry | 0x60 if entry & 1 else entry for entry in entries))
 
 
 def number_at(final: Final, where: range) -> int:
@@ -243,7 +265,8 @@ def differences(mine: Final, theirs: Final) -> Differences:
 
     if mine.vector in CODED and mine.vector == theirs.vector and mine.gpr[4] == theirs.gpr[4]:
         code = range(mine.gpr[4], mine.gpr[4] + 4)
-        found["error code"] = (number_at(mine, code), number_at(theirs, code))
+        codes = number_at(mine, code), number_at(theirs, code)
+        found |= {f"error code {bit}": (codes[0] >> bit & 1, codes[1] >> bit & 1) for bit in range(32)}
     else:
         code = range(0)
     for bit in range(32):
@@ -277,6 +300,12 @@ class Target:
 
     def mode(self, case: Case) -> str:
         return f"ring {case.segments[0] & 3}"
+
+    def ran(self, case: Case, mine: Final) -> Collection[str]:
+        return mine.ran or (case.name,)
+
+    def circumstances(self, case: Case, mine: Final, theirs: Final) -> Collection[str]:
+        return {self.mode(case), mine.trap}
 
     def cause(self, case: Case, final: Final) -> str:
         return f"vector {final.vector}"

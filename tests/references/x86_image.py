@@ -58,13 +58,16 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Final:
     """The state in which a handler begins. ``segments`` are DS, ES, FS, GS, SS, LDTR, TR; ``control`` CR0, CR2, CR3, then base and limit of
-    GDTR and IDTR; ``changed`` has the bytes that differ from the system as it was before the case was laid into it."""
+    GDTR and IDTR; ``changed`` has the bytes that differ from the system as it was before the case was laid into it; ``ran``: the
+    instructions, and ``trap`` the description's name of what led to the handler, if known."""
 
     vector: int
     gpr: tuple[int, ...]
     segments: tuple[int, ...]
     control: tuple[int, ...]
     changed: dict[int, int]
+    ran: tuple[str, ...] = ()
+    trap: str = ""
 
 
 def flat() -> Contexts:
