@@ -24,6 +24,10 @@ class BitVectors:
     def __init__(self) -> None:
         self._table: dict[tuple[Any, ...], Term] = {}
         self._kept: dict[Any, Any] = {}
+        # What came of building the same before: most of what is built, as most runs share most of what they do.
+        self._applied: dict[tuple[str, tuple[Term, ...]], Term] = {}
+        self._chosen: dict[tuple[Term, Term, Term], Term] = {}
+        self._extracted: dict[tuple[Term, int, int], Term] = {}
         self.true = self.const(1, 1)
         self.false = self.const(1, 0)
 
@@ -56,6 +60,13 @@ class BitVectors:
 
     def apply(self, op: Operator, args: tuple[Term, ...]) -> Term:
         """An operator row applied to terms of equal width."""
+        key = op.name, args
+        found = self._applied.get(key)
+        if found is None:
+            found = self._applied[key] = self._apply(op, args)
+        return found
+
+    def _apply(self, op: Operator, args: tuple[Term, ...]) -> Term:
         name = op.name
         first = args[0]
         width = 1 if op.result == "bit" else first.width
@@ -209,25 +220,6 @@ class BitVectors:
             result = self.both(result, term)
         return result
 
-    def conjuncts(self, terms: list[Term]) -> list[Term]:
-        """Conditions that hold together exactly when ``terms`` do, none of them a conjunction or true, each once."""
-        found: dict[Term, None] = {}
-        seen: set[tuple[Term, bool]] = set()
-        waiting = [(term, True) for term in reversed(terms)]
-        while waiting:
-            at = term, holds = waiting.pop()
-            if at in seen:
-                continue
-            seen.add(at)
-            if term.op == ("and" if holds else "or"):
-                waiting += [(arg, holds) for arg in reversed(term.args)]
-            elif term.op == "xor" and term.args[1] is self.true:
-                waiting.append((term.args[0], not holds))
-            else:
-                found[term if holds else self.negate(term)] = None
-        found.pop(self.true, None)
-        return list(found)
-
     def any(self, terms: list[Term]) -> Term:
         result = self.false
         for term in terms:
@@ -239,6 +231,13 @@ class BitVectors:
     def ite(self, condition: Term, then: Term, other: Term) -> Term:
         if then is other:
             return then
+        key = condition, then, other
+        found = self._chosen.get(key)
+        if found is None:
+            found = self._chosen[key] = self._ite(condition, then, other)
+        return found
+
+    def _ite(self, condition: Term, then: Term, other: Term) -> Term:
         if condition.op == "const":
             return then if condition.data else other
         if condition.op == "xor" and condition.args[1] is self.true:
@@ -263,6 +262,13 @@ class BitVectors:
     def extract(self, arg: Term, high: int, low: int) -> Term:
         if low == 0 and high == arg.width - 1:
             return arg
+        key = arg, high, low
+        found = self._extracted.get(key)
+        if found is None:
+            found = self._extracted[key] = self._extract(arg, high, low)
+        return found
+
+    def _extract(self, arg: Term, high: int, low: int) -> Term:
         if arg.op == "const":
             return self.const(high - low + 1, arg.data >> low)
         if arg.op == "extract":
@@ -302,7 +308,7 @@ class BitVectors:
     def concat(self, parts: list[Term]) -> Term:
         flat: list[Term] = []
         for part in parts:
-            for piece in self._pieces(part):
+            for piece in self._pieces(part) if part.op in ("concat", "zext") else (part,):
                 if flat and flat[-1].op == "const" and piece.op == "const":
                     last = flat.pop()
                     flat.append(self.const(last.width + piece.width, last.data << piece.width | piece.data))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from checker.conditions import conjuncts
 from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
 from checker.models import Model
@@ -176,7 +177,7 @@ class SquareChecker:
         t = self.terms
         variables = {name: self.variable(name) for name in self.control_cells}
         writer = self.asker.writer
-        text, _ = writer.text(t.conjuncts(constraints), list(variables.values()))
+        text, _ = writer.text(conjuncts(t, constraints), list(variables.values()))
         names = [writer.value(variable) for variable in variables.values()]
         if any(c is t.false for c in constraints):
             return None

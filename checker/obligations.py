@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from checker.conditions import conjuncts
 from checker.definitions import Question
 from checker.models import Model
 from checker.smtlib import Writer
@@ -72,7 +73,7 @@ class Asker:
                 return self.ask(question.more(), model=model)
             self.settled += 1
             return Pending(self, question, settled=Answer("unsat"))
-        asserted = self.terms.conjuncts(question.asserted)
+        asserted = conjuncts(self.terms, question.asserted)
         if not asserted and not model:
             self.settled += 1
             return Pending(self, question, settled=Answer("sat"))

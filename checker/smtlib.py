@@ -2,7 +2,7 @@
 
 Larger subterms become definitions, the same in every obligation that uses them, so that their text is made once. To the solver they
 are macros, shared wherever they are used; conjunctions among them should be asserted part by part (see
-:meth:`checker.bitvectors.BitVectors.conjuncts`). One-bit terms have two faces, Bool and bit vector; each is written only where needed.
+:mod:`checker.conditions`). One-bit terms have two faces, Bool and bit vector; each is written only where needed.
 """
 
 from __future__ import annotations

@@ -289,11 +289,13 @@ class _Run:
         return a if a is not None else b
 
     def merge(self, condition: Term, then: dict[str, Term], other: dict[str, Term]) -> dict[str, Term]:
+        if then == other:  # terms are equal when they are one object
+            return then
         t, out = self.terms, {}
-        for name in dict.fromkeys((*then, *other)):
+        for name in {**then, **other}:
             a = then.get(name) or self.start[name]
             b = other.get(name) or self.start[name]
-            out[name] = t.ite(condition, a, b)
+            out[name] = a if a is b else t.ite(condition, a, b)
         return out
 
     def loop(self, s: core.Loop, env: dict[str, Term]) -> object:
