@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from isa_specs.load import load
-from tests.references.campaign import compare, known
+from tests.references.campaign import Mismatch, compare, explanation, known
 from tests.references.emulators import missing, run
 from tests.references.targets import TARGETS
 
@@ -40,6 +40,23 @@ def test_explanations_name_instructions_there_are() -> None:
         there = set().union(*(names[name] for name, targets in TARGETS.items()
                               if any(program.startswith(emulator) for _, program, _ in targets for emulator in entry.emulators)))
         assert entry.instructions <= there
+
+
+@pytest.mark.parametrize(("emulator", "ran", "causes", "what"), [
+    ("hercules", "AR", "svc > svc", "gpr 3"),
+    ("hercules", "MVC", "svc > svc", "storage 1234"),
+    ("hercules", "MVC", "program 4 > program 4", "assigned 2f"),
+    ("hercules", "L", "program 10 > program 4", "assigned 8f"),
+    ("hercules", "L", "svc > program 5", "assigned 8f"),
+    ("hercules", "SPKA", "svc > program 2", "assigned 8f"),
+    ("qemu", "ADD", "vector 13 > vector 3", "eax"),
+    ("qemu", "CLI", "vector 13 > vector 3", "eflags 9"),
+    ("bochs", "ADD", "vector 14 > vector 14", "error code 0"),
+    ("bochs", "HLT", "vector 13 > vector 3", "esp"),
+])
+def test_faults_are_not_explained(emulator: str, ran: str, causes: str, what: str) -> None:
+    circumstances = frozenset({"s370", "EC", "ring 3", "general_protection"})
+    assert explanation(emulator, Mismatch(None, causes, {what: (0, 1)}, frozenset({ran}), circumstances)) is None
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])

@@ -59,10 +59,13 @@ def section(figures: Figures) -> list[str]:
         out.append(f"| {name} | {' | '.join(map(str, counts))} |")
     if explained:
         out += ["", "| explained | instructions | cases | right |", "|---|---|--:|---|"]
-        for entry, count in explained.most_common():
-            where = [name for name, tally in tallies.items() if tally.explained[entry]]
+        reasons: dict[tuple[str, str], list[Known]] = {}
+        for entry, _ in explained.most_common():
+            reasons.setdefault((entry.reason, entry.right), []).append(entry)
+        for (reason, right), entries in reasons.items():
+            where = [name for name, tally in tallies.items() if any(tally.explained[entry] for entry in entries)]
             named = " ".join(where) if len(where) <= NAMED else f"{len(where)} of them"
-            out.append(f"| {entry.reason} | {named} | {count} | {entry.right} |")
+            out.append(f"| {reason} | {named} | {sum(explained[entry] for entry in entries)} | {right} |")
     if open_ones:
         out += ["", f"Open, at most {LISTED} of an instruction:", ""]
         for name, tally in tallies.items():
