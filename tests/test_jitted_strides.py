@@ -8,7 +8,10 @@ from functools import cache
 import pytest
 from jitting import Harness, differences
 
+from isa_specs import core
 from isa_specs.assembly import assemble_program
+from isa_specs.walk import statements
+from machine.agreement import Pair, touched
 from machine.state import State
 
 FIRST, SECOND = 0x5000, 0x9000  # where operands are, unless a case says otherwise
@@ -211,3 +214,20 @@ def test_random_operands(seed: int) -> None:
         for register in (2, 3):
             state["gpr"][register] = rng.choice((0, 0x1000, FIRST, FIRST + 0x800, SECOND, 1 << 24)) + rng.randrange(-300, 300) & 0xFFFFFF
         alike(state, 8)
+
+
+LOOPING = {"s370": 20, "s370_das": 10, "x86": 5}  # states a form
+
+
+@pytest.mark.parametrize("name", LOOPING)
+def test_forms_that_loop(name: str) -> None:
+    """Batches log stores, which then go one by one; so random states here are stepped through singly."""
+    found = harness(name)
+    pair, sampler = Pair(found.jitted), found.agreement.sampler
+    background = sampler.background(3, 0)
+    for form in found.isa.forms:
+        if any(isinstance(s, core.Loop) for s in statements(form.body)):
+            for number, row in enumerate(sampler.rows(form, 3, 0, LOOPING[name], background)):
+                state = touched(sampler.state(row, background), found.plain)
+                _, text = pair.step(state, bare=number % 2 == 1)
+                assert not text, f"{form.instruction}: {text}"
