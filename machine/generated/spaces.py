@@ -180,6 +180,8 @@ class Spaces(PhysicalCells):
             return self._based(access, name), traps
         if self.remembers(space) and access.count in (1, 2, 4, 8) and access.role is Role.NORMAL:
             self._quick(access, name)
+        elif self.remembers(space) and access.count == 1 and access.role is Role.FETCH:
+            self._fetched(access, name)
         else:
             self._slow(access, name)
         return name, traps
@@ -232,6 +234,27 @@ class Spaces(PhysicalCells):
                 code(f"return {value}")
         code.depth -= 1
         code(f"return {slow}(s, a{v})")
+        self.unit.add(code.text)
+
+    def _fetched(self, access: Access, name: str) -> None:
+        """A byte of an instruction, by a remembered walk. What will be remembered of the instruction rests on it."""
+        space, kind, code = access.space, Role.FETCH.access, Code()
+        held, shift = physical(space), self.granule(space, False)
+        entry, traps = self.entry(space), self.unit.analysis.space(space).traps
+        buffer, prefix = self.buffer(held)
+        one = self.read_cells(held, 1)
+        code(f"def {name}(s, a):")
+        code.depth += 1
+        code(f"e = {self.table(space, kind, 'a', shift)}")
+        code(f"if LD(e) == (a >> {shift}) + LD(s + CONTEXT):")
+        code(f"    p = LD(e + 8) + a - LD(s + {self.unit.layout.pointer(buffer, 'base')})")
+        code("else:")
+        code(f"    p = {entry}(s, a, {kind})")
+        if traps:
+            code("    if p < 0:")
+            code("        return p")
+        code(f"{prefix}_watch(s, p)")
+        code(f"return {one}(s, p)")
         self.unit.add(code.text)
 
     def _based(self, access: Access, name: str) -> str:
