@@ -31,6 +31,7 @@ from machine.keeping import digest
 
 DEFAULT_TIMEOUT = 10.0  # seconds
 MEMORY_LIMIT = 2048  # MiB for each process
+SWITCHING = 0.0005  # seconds a thread keeps the interpreter while others want it
 LOGIC = "QF_AUFBV"
 CHECK, CHECK_LARGE = "(check-sat-using smt)", "(check-sat)"
 LARGE = 250_000  # characters: up to here what (check-sat) does before it begins to search takes longer than it saves
@@ -103,9 +104,13 @@ class Solver:
         self._threads = ThreadPoolExecutor(max(1, jobs), thread_name_prefix="solver")
 
     def __enter__(self) -> Solver:
+        # Whoever builds terms would hold the interpreter for ten times as long as it takes to hand a solver its next obligation.
+        self._switching = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCHING)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        sys.setswitchinterval(self._switching)
         self.close()
 
     def close(self) -> None:
