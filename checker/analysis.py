@@ -24,6 +24,7 @@ from checker.theorems import theorems
 from checker.translations import Lemma, Translations
 from checker.witnesses import Shown, Witnesses
 from isa_specs import core
+from isa_specs.load import collector_paused
 
 RECURSION = 20_000  # terms are walked iteratively, but one unshared expression may still be deep
 ORDER = ("mode in user mode", "resource in user mode", "location in user mode", "control in user mode", "control", "resource", "location")
@@ -35,7 +36,7 @@ def analyse(isa: core.Isa, options: Options) -> report.Report:
     """Check a description. Raises :class:`checker.solve.SolverError` when there is no solver."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))
     cache = Cache(options.cache) if options.cache is not None else None
-    with Solver(options.processes, options.timeout, cache) as solver:
+    with collector_paused(), Solver(options.processes, options.timeout, cache) as solver:
         if options.export is not None:
             solver.export(options.export)
         found = Analysis(Case(isa, options, solver)).run()
