@@ -251,3 +251,13 @@ def test_a_left_shift_by_more_than_31_overflows_once_a_zero_from_behind_is_lost(
     assert step(state) == ""
     assert state["gpr"][1] == (0xC0000000 if amount == 30 else 0x80000000)  # type: ignore[index]
     assert state["psw.cc"] == cc
+
+
+@pytest.mark.parametrize("control", [0x00000000, 0x00400000])
+def test_load_control_finds_its_operand_by_the_registers_it_replaces(control: int) -> None:
+    """Register 0 without a valid page size, or with another, does not keep the words behind its own from being found."""
+    state = translated(make("b7f18800"))
+    state.arrays["gpr"][8] = 0x2000
+    put(state, 0x2800, 0xAAAA0000, control, 0x00005000)
+    assert step(state) == ""
+    assert [state.word(name) for name in ("cr15", "cr0", "cr1")] == [0xAAAA0000, control, 0x00005000]
