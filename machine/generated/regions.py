@@ -20,8 +20,8 @@ from machine.generated.memory import Record
 
 MAX_LENGTH = 64  # instructions of a loop
 SEEN = 2  # times a loop is met before it is compiled
-SHARE = 4  # time passes, so many times what compiling has taken, before more is compiled
-FIRST = 0.05  # seconds it may take for the first time
+SHARE = 2  # time passes, so many times what compiling has taken, before more is compiled
+FIRST = 0.02  # seconds it may take for the first time
 INLINED = 6000  # characters of a form
 SLICE, MAX_SLICE = 1 << 20, 1 << 24  # steps between two looks
 
