@@ -235,13 +235,13 @@ def clean(page: int) -> bytes:
 @cache
 def other(page: int) -> bytes:
     """The same where a case may look, something else where the program that runs cases, its tables or a ROM lie. Of the entries of page
-    tables, the bits for accesses and stores, which are not described."""
+    tables, the bit for accesses, which is not described."""
     if any(page << 12 in window for window in WINDOWS):
         return clean(page)
     if not any(page << 12 <= address < page + 1 << 12 for address in system().memory["storage"]):
         return b"\xff" * 0x1000
     entries = struct.unpack("<1024I", clean(page))
-    return struct.pack("<1024I", *(entry | 0x60 if entry & 1 else entry for entry in entries))
+    return struct.pack("<1024I", *(entry | 0x20 if entry & 1 else entry for entry in entries))
 
 
 def number_at(final: Final, where: range) -> int:
