@@ -7,15 +7,21 @@ from typing import Any
 MAX_WORD = 64  # wider values are there to be taken apart again
 
 
+Place = tuple[tuple[int, ...], int, int, int]
+"""What an address starts from, its distance from there; how many of its low bits are constant, and what they are."""
+
+
 class Term:
     """A node. ``op`` names it, ``args`` are terms, ``data`` what else defines it.
 
-    ``width`` is in bits; for memories it is the width of a cell and ``address`` that of an address (else 0)."""
+    ``width`` is in bits; for memories it is the width of a cell and ``address`` that of an address (else 0). ``place`` is what is
+    known of it as an address, once that was asked for."""
 
-    __slots__ = ("address", "args", "data", "ident", "op", "width")
+    __slots__ = ("address", "args", "data", "ident", "op", "place", "width")
 
     def __init__(self, ident: int, op: str, args: tuple[Term, ...], data: Any, width: int, address: int):
         self.ident, self.op, self.args, self.data, self.width, self.address = ident, op, args, data, width, address
+        self.place: Place | None = None
 
     def __repr__(self) -> str:
         if self.op == "const":
@@ -64,13 +70,19 @@ def _distance(term: Term) -> tuple[tuple[int, ...], int]:
     return ((term.args[0] if term.op == "zext" else term).ident,), 0
 
 
+def _place(term: Term) -> Place:
+    if term.place is None:
+        term.place = (*_distance(term), *_low_bits(term))
+    return term.place
+
+
 def apart(a: Term, b: Term) -> bool:
     """Whether two addresses differ for certain: at different distances from one start, or with unlike low bits."""
-    if _distance(a)[0] == _distance(b)[0]:
-        return _distance(a)[1] != _distance(b)[1]
-    known, bits = _low_bits(a)
-    other, more = _low_bits(b)
-    return bool((bits ^ more) & (1 << min(known, other)) - 1)
+    start, distance, known, bits = a.place or _place(a)
+    other_start, other_distance, other_known, other_bits = b.place or _place(b)
+    if start == other_start:
+        return distance != other_distance
+    return bool((bits ^ other_bits) & (1 << min(known, other_known)) - 1)
 
 
 def _low_bits(term: Term) -> tuple[int, int]:
