@@ -1,6 +1,7 @@
 """``python -m tests.benchmarks.copies NAME COUNT``: check a description with every instruction COUNT times over.
 
-Copies have names of their own and share nothing of what the solver answered, as if they were other instructions."""
+Copies have names of their own and share nothing of what the solver answered, as if they were other instructions. Only their bytes are the
+same, so witnesses are replayed as what they are copies of."""
 
 from __future__ import annotations
 
@@ -9,10 +10,16 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import ClassVar
 
-from checker import analysis
+from checker import analysis, witnesses
+from checker.definitions import Question
+from checker.models import Model
 from checker.options import Options
+from checker.replay import Replayed, Replayer
 from checker.solve import Answer, Solver
+from isa_specs.core import Form
+from isa_specs.encoding import decoder
 from isa_specs.load import load
 
 
@@ -25,10 +32,22 @@ class Forgetful(Solver):
         return super().submit(f"{text}\n; {next(self.counter)}", want, optimise=optimise)
 
 
+class Copied(Replayer):
+    """Replays copies as what they are copies of."""
+
+    originals: ClassVar[dict[int, Form]] = {}
+
+    def replay(self, question: Question, form: Form, model: Model) -> Replayed:
+        return super().replay(question, self.originals[id(form)], model)
+
+
 def main(name: str, count: int) -> None:
     isa = load(name)
     forms = isa.forms
+    decoder(isa)  # of these, and from now on
     isa.forms = [replace(form, instruction=f"{form.instruction}{number or ''}") for number in range(count) for form in forms]
+    Copied.originals.update((id(copy), form) for copy, form in zip(isa.forms, itertools.cycle(forms)))
+    witnesses.Replayer = Copied  # type: ignore[misc]
     analysis.Solver = Forgetful  # type: ignore[attr-defined]
     made = analysis.analyse(isa, Options())
     assert len(made.instructions) == count * len({form.instruction for form in forms})
