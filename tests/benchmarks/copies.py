@@ -45,7 +45,8 @@ def main(name: str, count: int) -> None:
     isa = load(name)
     forms = isa.forms
     decoder(isa)  # of these, and from now on
-    isa.forms = [replace(form, instruction=f"{form.instruction}{number or ''}") for number in range(count) for form in forms]
+    suffixes = ["", *(f".{number}" for number in range(1, count))]
+    isa.forms = [replace(form, instruction=form.instruction + suffix) for suffix in suffixes for form in forms]
     Copied.originals.update((id(copy), form) for copy, form in zip(isa.forms, itertools.cycle(forms)))
     witnesses.Replayer = Copied  # type: ignore[misc]
     analysis.Solver = Forgetful  # type: ignore[attr-defined]
