@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import gc
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from isa_specs.core import Isa
+from isa_specs.load import collector_paused
 from machine.generated import cache
 from machine.generated.layout import Layout
 from machine.generated.native import compile_source
@@ -49,7 +47,7 @@ def build(isa: Isa, *, fast: bool = True, use_cache: bool = True, folder: Path |
         return _made(isa, *found, cached=True)
     from machine.generated.emit import Unit
 
-    with _uncollected():
+    with collector_paused():
         unit = Unit(isa, fast)
         source = unit.source
         code = compile_source(source)
@@ -61,18 +59,6 @@ def build(isa: Isa, *, fast: bool = True, use_cache: bool = True, folder: Path |
     }  # fmt: skip
     cache.store(name, facts, code, source, folder)
     return _made(isa, facts, code, cached=False)
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without garbage collection: none of the trees is garbage before the end, and looking for it takes a tenth of the time."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _made(isa: Isa, facts: dict[str, Any], code: bytes, *, cached: bool) -> Generated:
