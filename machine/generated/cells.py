@@ -23,19 +23,24 @@ class PhysicalCells:
 
     def __init__(self, unit: Unit):
         self.unit = unit
-        self._done: set[tuple[str, str, int, bool]] = set()
+        self._written: set[str] = set()
 
     def buffer(self, space: Space) -> tuple[Buffer, str]:
         buffer = self.unit.layout.spaces[space.name]
         return buffer, f"s{buffer.number}_{'bytes' if space.cell_width == 8 else 'cells'}"
 
+    def _first(self, function: str) -> bool:
+        """Whether the function has yet to be written; from now on it counts as written."""
+        if function in self._written:
+            return False
+        self._written.add(function)
+        return True
+
     def common(self, space: Space) -> None:
         """The functions every access to a physical space rests on."""
         buffer, name = self.buffer(space)
-        key = name, "common", 0, False
-        if key in self._done:
+        if not self._first(f"{name}_noted"):
             return
-        self._done.add(key)
         base, flags, cover = (self.unit.layout.pointer(buffer, what) for what in ("base", "flags", "cover"))
         size, code = buffer.cell_bytes, Code()
         code(f"@cold\ndef {name}_noted(s, p, n):")
@@ -89,10 +94,8 @@ class PhysicalCells:
         """Name of ``f(s, p)``: ``count`` cells of a physical space from address p on."""
         buffer, name = self.buffer(space)
         function = f"{name}_get{count}"
-        key = name, "get", count, False
-        if key in self._done:
+        if not self._first(function):
             return function
-        self._done.add(key)
         self.common(space)
         base, size, code = self.unit.layout.pointer(buffer, "base"), buffer.cell_bytes, Code()
         code(f"def {function}(s, p):")
@@ -113,10 +116,8 @@ class PhysicalCells:
         """Name of ``f(s, p, v)``, which stores ``count`` <= 8 cells of a physical space."""
         buffer, name = self.buffer(space)
         function = f"{name}_put{count}{'_kept' if journal else ''}"
-        key = name, "put", count, journal
-        if key in self._done:
+        if not self._first(function):
             return function
-        self._done.add(key)
         self.common(space)
         base, flags = (self.unit.layout.pointer(buffer, what) for what in ("base", "flags"))
         size, code = buffer.cell_bytes, Code()
