@@ -81,7 +81,8 @@ def _state(isa: Isa, machinery: Machinery) -> list[str]:
         if name != space:
             lines += [f"{name}({address:#x}) = {value:#x}" for address, value in sorted(memory.items()) if value]
     size, memory = machinery.guest_size, machinery.session.state.memory[space]
-    digest = hashlib.sha256(bytes(memory[address] for address in range(size))).hexdigest()
+    whole = memory.block() or bytes(memory[address] for address in range(size))
+    digest = hashlib.sha256(whole[:size]).hexdigest()
     return [*lines, f"{space}: {size:#x} bytes, SHA-256 {digest[:32]}"]
 
 
@@ -111,15 +112,12 @@ def together(household: Household, names: Sequence[str], max_steps: int) -> int:
 
     Raises :class:`Refused` when one does not come to its end, after all have been shown."""
     endings = household.run(max_steps)
-    codes = []
-    for number, (name, guest, ending) in enumerate(zip(names, household.guests, endings, strict=True), 1):
-        machinery = Machinery(guest.session, (guest.monitor,), guest.window, 0)
-        sys.stdout.write(f"guest {number}: {name}, {len(guest.window):#x} bytes from {guest.window.origin:#x}, {ENDINGS[ending]}\n")
-        sys.stdout.write(_indented([*_console(machinery).splitlines(), *_counters(machinery)]))
+    guests = [Machinery(guest.session, (guest.monitor,), guest.window, 0) for guest in household.guests]
+    for number, (name, guest, ending) in enumerate(zip(names, guests, endings, strict=True), 1):
+        sys.stdout.write(f"guest {number}: {name}, {guest.guest_size:#x} bytes from {guest.storage.origin:#x}, {ENDINGS[ending]}\n")
+        sys.stdout.write(_indented([*_console(guest).splitlines(), *_counters(guest)]))
     sys.stdout.flush()
-    for name, guest, ending in zip(names, household.guests, endings, strict=True):
-        codes.append(_verdict(ending, Machinery(guest.session, (), guest.window, 0), name, max_steps))
-    return max(codes)
+    return max(_verdict(ending, guest, name, max_steps) for name, guest, ending in zip(names, guests, endings, strict=True))
 
 
 # ---- beside the bare machine -----------------------------------------------------------------------------
