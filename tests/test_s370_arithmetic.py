@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cache
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from s370_machine import machine, step
 
-from isa_specs.load import load
-from machine.outcomes import Trapped
-from machine.plain import Machine
 from machine.state import State
 
 FIRST, SECOND = 0x2000, 0x3000
 OVERFLOW, DECIMAL, UNDERFLOW, SIGNIFICANCE = 8, 4, 2, 1  # of the program mask
 
 
-@cache
-def machine() -> Machine:
-    return Machine(load("s370"))
-
-
 def ready(code: str, mask: int = 0, fpr: tuple[int, ...] = ()) -> State:
     """``code`` in supervisor state; registers 4 and 5 are the addresses of two operands."""
-    state = State(machine().isa)
+    state = State(machine("s370").isa)
     state["storage_size"], state["psw.ec"], state["psw.ia"], state["psw.pmask"] = 0x1FFF, 1, 0x1000, mask
     state["gpr"] = [0, 0xAA000000, 0, 0, FIRST, SECOND] + [0] * 10
     state["fpr"] = [*fpr, *[0] * (4 - len(fpr))]
     state.memory["storage"].load(0x1000, bytes.fromhex(code))
     return state
-
-
-def step(state: State) -> str:
-    outcome = machine().step(state).outcome
-    return outcome.trap.name if isinstance(outcome, Trapped) else ""
 
 
 # ---- decimal ------------------------------------------------------------------------------------------

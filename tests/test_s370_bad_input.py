@@ -6,6 +6,7 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
+from s370_machine import AT, LAST, at, put, start
 
 from checker.footprint import Footprints
 from checker.readings import Case, Readings, Skipped
@@ -16,9 +17,6 @@ from machine.agreement import Pair
 from machine.jitted import JittedMachine
 from machine.outcomes import Trapped
 from machine.state import State
-
-AT = 0x1000
-LAST = 0xFFFFFF
 
 # First bytes of GA22-7000's instructions, those of the dual-address-space facility left out, and second bytes where there are any.
 FIRST = bytes.fromhex(
@@ -42,26 +40,9 @@ def readings() -> Readings:
     return Readings(pair().isa)
 
 
-def make(code: str = "", at: int = AT, **cells: int) -> State:
-    """16 MiB of storage, BC mode, supervisor state, the code at the instruction address. In names, ``__`` stands for a dot."""
-    state = State(pair().isa)
-    state["storage_size"] = 0x1FFF
-    state["psw.ia"] = at
-    for i, byte in enumerate(bytes.fromhex(code)):
-        state.memory["storage"][at + i & LAST] = byte
-    for cell, value in cells.items():
-        state[cell.replace("__", ".")] = value
-    return state
-
-
-def put(state: State, address: int, data: str) -> State:
-    for i, byte in enumerate(bytes.fromhex(data)):
-        state.memory["storage"][address + i & LAST] = byte
-    return state
-
-
-def at(state: State, address: int, length: int) -> str:
-    return bytes(state.memory["storage"][address + i & LAST] for i in range(length)).hex()
+def make(code: str = "", address: int = AT, **cells: int) -> State:
+    """BC mode, supervisor state."""
+    return start(pair().isa, code, address, **cells)
 
 
 def step(state: State, *, bare: bool = False) -> tuple[str, State]:
@@ -183,7 +164,7 @@ SMALL = {"storage_size": 1}  # two blocks: 4K
     ("d20801000ff8", "addressing"), ("d70f0ff80ff8", "addressing"), ("4e100ff9", "addressing"), ("82000ff8", ""),
 ])
 def test_operands_at_the_end_of_storage(code: str, trap: str) -> None:
-    state = make(code, at=0x800, **SMALL)
+    state = make(code, 0x800, **SMALL)
     state.arrays["gpr"][1:4] = [0x11111111, 0x22222222, 0x33333333]
     found, after = step(state)
     assert found == trap
@@ -196,7 +177,7 @@ def test_operands_at_the_end_of_storage(code: str, trap: str) -> None:
     ("1812", 0xFFE, ""), ("58100000", 0xFFE, "addressing"), ("1812", 0x1000, "addressing"),
 ])
 def test_instructions_at_the_end_of_storage(code: str, place: int, trap: str) -> None:
-    state = make(**SMALL, at=place)
+    state = make(address=place, **SMALL)
     put(state, place, code)
     found, after = step(state)
     assert found == trap
@@ -209,7 +190,7 @@ def test_instructions_at_the_end_of_storage(code: str, place: int, trap: str) ->
 
 def high(code: str, place: int = AT) -> State:
     """Register 1 holds FFFFFE with bits to the left of the address, register 2 two words of digits."""
-    state = make(code, at=place)
+    state = make(code, place)
     state.arrays["gpr"][1:4] = [0xABFFFFFE, 0x12345678, 0x9ABCDEF0]
     return put(state, 0xFFFFFC, "a1b2c3d4e5f6a7b8")
 
@@ -244,7 +225,7 @@ def test_instructions_wrap() -> None:
     state = put(high("58201000", LAST - 1), LAST - 1, "58201000")
     trap, after = step(state)
     assert (trap, after["psw.ia"], after.arrays["gpr"][2]) == ("", 2, 0x58201000)
-    trap, after = step(put(make(at=LAST - 1), LAST - 1, "0520"))
+    trap, after = step(put(make(address=LAST - 1), LAST - 1, "0520"))
     assert (trap, after["psw.ia"], after.arrays["gpr"][2] & LAST) == ("", 0, 0)
 
 

@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
+from s370_machine import AT, machine, start, step, word
 
-from isa_specs.load import load
-from machine.outcomes import Trapped
-from machine.plain import Machine
 from machine.state import State
-
-AT = 0x1000
-
-
-@cache
-def machine(name: str) -> Machine:
-    return Machine(load(name))
 
 
 def make(code: str, name: str = "s370_das", **cells: int) -> State:
-    """16 MiB of storage, EC mode, supervisor state, ``code`` at the instruction address. In names, ``__`` stands for a dot."""
-    state = State(machine(name).isa)
-    state["storage_size"] = 0x1FFF
-    state["psw.ec"] = 1
-    state["psw.ia"] = AT
-    state.memory["storage"].load(AT, bytes.fromhex(code))
-    for cell, value in cells.items():
-        state[cell.replace("__", ".")] = value
-    return state
+    """EC mode, supervisor state."""
+    return start(machine(name).isa, code, **{"psw__ec": 1, **cells})
 
 
 def put(state: State, address: int, *words: int) -> None:
-    for i, word in enumerate(words):
-        state.memory["storage"].load(address + 4 * i, word.to_bytes(4, "big"))
-
-
-def word(state: State, address: int) -> int:
-    return int.from_bytes(bytes(state.memory["storage"][address + i] for i in range(4)), "big")
-
-
-def step(state: State, *, bare: bool = False) -> str:
-    """One step; the name of the trap, or nothing."""
-    outcome = Machine.step(machine(state.isa.name), state, bare=bare).outcome
-    return outcome.trap.name if isinstance(outcome, Trapped) else ""
+    for i, value in enumerate(words):
+        state.memory["storage"].load(address + 4 * i, value.to_bytes(4, "big"))
 
 
 def translated(state: State) -> State:

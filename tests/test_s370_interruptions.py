@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import pytest
+from s370_machine import machine, word
 
 from isa_specs.core import Isa
-from isa_specs.load import load
 from machine import guests
 from machine.jitted_processor import JittedProcessor
 from machine.monitors.processor import PlainProcessor, Processor
-from machine.plain import Machine
 from machine.state import State
 
 BC, EC = 0, 1
 OLD = {BC: 0x60002468, EC: 0x2468}  # the second word of the old PSW: condition code 2 in BC mode only
-
-
-@cache
-def machine(name: str = "s370") -> Machine:
-    return Machine(load(name))
 
 
 def make(mode: int, name: str = "s370") -> State:
@@ -44,10 +37,6 @@ def enabled(state: State, name: str, *told: int) -> bool:
 def take(state: State, name: str, *told: int) -> State:
     machine(state.isa.name).deliver(state.isa.interrupts[name].trap, told, state, 0)
     return state
-
-
-def word(state: State, address: int) -> int:
-    return int.from_bytes(bytes(state.memory["storage"][address + i] for i in range(4)), "big")
 
 
 @pytest.mark.parametrize(("name", "told", "old", "code", "mode", "where", "stored"), [
@@ -204,7 +193,7 @@ def test_three_running_clocks(processor: Callable[[Isa], Processor], tmp_path: P
     (tmp_path / "board.toml").write_text(BOARD)
     path = tmp_path / "clocks.s"
     path.write_text(CLOCKS)
-    board = guests.board_for(machine().isa, path)
+    board = guests.board_for(machine("s370").isa, path)
     program = guests.assembled(board, CLOCKS, "clocks.s")
     session = guests.bare(board, program, processor=processor(board.isa)).session
     assert session.run(1000) == "steps"

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import pytest
+from s370_machine import machine, put, start, step
 
 from checker.check import check
 from checker.options import Options
-from isa_specs.load import bundled, load
-from machine.outcomes import Trapped
-from machine.plain import Machine
+from isa_specs.load import bundled
 from machine.state import State
 
-AT = 0x1000
 ASSISTED = "virtual_machine_assist"
-
-
-@cache
-def machine() -> Machine:
-    return Machine(load("s370_vma"))
+GUEST = {"psw__ec": 1, "psw__prob": 1, "cr6__assist": 1, "virtual_psw__ec": 1}
 
 
 def make(code: str, **cells: int) -> State:
-    """Problem state under a control program: the guest's PSW has EC mode and supervisor state. In names, ``__`` stands for a dot."""
-    state = State(machine().isa)
-    state["storage_size"] = 0x1FFF
-    state["psw.ia"] = AT
-    for name in ("psw.ec", "psw.prob", "cr6.assist", "virtual_psw.ec"):
-        state[name] = 1
-    state.memory["storage"].load(AT, bytes.fromhex(code))
-    for cell, value in cells.items():
-        state[cell.replace("__", ".")] = value
-    return state
-
-
-def put(state: State, address: int, data: str) -> State:
-    state.memory["storage"].load(address, bytes.fromhex(data))
-    return state
-
-
-def step(state: State) -> str:
-    """One step; the name of the trap, or nothing."""
-    outcome = machine().step(state).outcome
-    return outcome.trap.name if isinstance(outcome, Trapped) else ""
+    """Problem state under a control program: the guest's PSW has EC mode and supervisor state."""
+    return start(machine("s370_vma").isa, code, **{**GUEST, **cells})
 
 
 SSM, STNSM, STOSM, LPSW, SPKA, IPK, STCTL, ISK, SSK, RRB = (
