@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from checker import model as report
 from checker.cache import Cache
-from checker.case import Case
+from checker.case import Case, by_instruction
 from checker.classify import Classified, Classifier, Truth
 from checker.controls import Square, Squares
 from checker.definitions import Definitions, Question
@@ -143,7 +143,7 @@ class Analysis:
     def witnesses(self, states: States, asker: Asker, classified: list[Classified]) -> Witnesses:
         """Has the counterexamples solved that are going to be shown."""
         witnesses = Witnesses(states, asker, self.case.argument(), self.case.confirmer)
-        for items in by_name(classified).values():
+        for items in by_instruction(classified).values():
             for questions in {(item.region, item.form.title): qs for item, qs in reversed([*self.exhibited(items)])}.values():
                 witnesses.prepare(questions[0])
         return witnesses
@@ -153,7 +153,7 @@ class Analysis:
     ) -> list[report.Instruction]:
         squares = {name: {id(s.form): s for s in found.squares} for name, (_, found) in checked.items()}
         out = []
-        for name, items in by_name(classified).items():
+        for name, items in by_instruction(classified).items():
             shown = self.exhibit(witnesses, items)
             made = report.Instruction(
                 name=name,
@@ -267,14 +267,6 @@ class Analysis:
         from checker.expectations import expectations
 
         return expectations(self.case.isa, self.case.forms, made)
-
-
-def by_name(classified: list[Classified]) -> dict[str, list[Classified]]:
-    """What was classified, by instruction."""
-    found: dict[str, list[Classified]] = {}
-    for item in classified:
-        found.setdefault(item.form.instruction, []).append(item)
-    return found
 
 
 def some(values: list[Truth]) -> Truth:

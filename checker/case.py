@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from checker import model as report
 from checker.definitions import Definitions, Question
@@ -19,6 +19,23 @@ from isa_specs.diagnostics import Span
 
 if TYPE_CHECKING:
     from checker.confirm import Confirmer
+
+
+class OfForm(Protocol):
+    """What there is one of for a form."""
+
+    form: core.Form
+
+
+T = TypeVar("T", bound=OfForm)
+
+
+def by_instruction(items: Iterable[T]) -> dict[str, list[T]]:
+    """Items by the instruction their forms are of, in order of first appearance."""
+    found: dict[str, list[T]] = {}
+    for item in items:
+        found.setdefault(item.form.instruction, []).append(item)
+    return found
 
 
 class Case:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from checker import model as report
-from checker.case import Case
+from checker.case import Case, by_instruction
 from checker.controls import Square, Squares
 from checker.definitions import Definitions, Question
 from checker.deliveries import is_delivery
@@ -29,7 +29,7 @@ class Monitors:
     def witnesses(self, found: Squares, asker: Asker) -> Witnesses:
         """Has the counterexamples to squares solved that :meth:`verdict` is going to show."""
         witnesses = Witnesses(found.states, asker, self.case.argument(), self.case.confirmer)
-        for squares in of_each_instruction(found).values():
+        for squares in by_instruction(found.squares).values():
             first = next((s for s in squares if s.verdict == "refuted"), None)
             if first is not None and first.question is not None and not is_delivery(first.form):
                 witnesses.prepare(first.question)
@@ -38,7 +38,7 @@ class Monitors:
     def verdict(self, name: str, profile: Profile, found: Squares, asker: Asker, witnesses: Witnesses) -> report.Monitor:
         verdicts: dict[str, report.Verdict] = {}
         breaks: list[report.Break] = []
-        for instruction, squares in of_each_instruction(found).items():
+        for instruction, squares in by_instruction(found.squares).items():
             refuted = [s for s in squares if s.verdict == "refuted"]
             if refuted:
                 shown = self.break_of(witnesses, refuted)
@@ -215,11 +215,3 @@ def of_all_forms(found: list[report.Exit]) -> report.Exit:
     kinds = {item.when for item in found}
     when = found[0].when if len(kinds) == 1 else "control" if "control" in kinds else "sometimes"
     return report.Exit(instruction=found[0].instruction, when=when, controls=sorted({name for item in found for name in item.controls}))
-
-
-def of_each_instruction(found: Squares) -> dict[str, list[Square]]:
-    """Squares by instruction."""
-    squares: dict[str, list[Square]] = {}
-    for square in found.squares:
-        squares.setdefault(square.form.instruction, []).append(square)
-    return squares

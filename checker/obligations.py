@@ -98,4 +98,3 @@ class Asker:
                 if base.op == "memory":
                     found[self.terms.cell(base, at)] = None
         return list(found)
-
