@@ -218,6 +218,8 @@ class Readings:
                 raise Skipped("written, but not to be read")
             if owner.setdefault(place, space.view.name) != space.view.name and place in recorder.written:
                 raise Skipped("views overlap")
+        if recorder.looked_at_traces(self.isa):
+            raise Skipped("looks at what it has recorded itself")
         if not whole:
             # Tables of translations lie in storage too.
             hidden = {place for place in recorder.read if place[0] in before.memory} - set(owner)

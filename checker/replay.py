@@ -258,6 +258,8 @@ class Replayer:
     def check_apart(self, runs: list[tuple[str, Run]]) -> None:
         """Views are taken to lie apart; a witness in which they do not shows nothing either way."""
         for _, run in runs:
+            if run.recorder.looked_at_traces(self.isa):
+                raise NotReplayable("the instruction looks at what its own accesses have recorded")
             owner: dict[Place, str] = {}
             for view in run.recorder.views:
                 space = self.isa.spaces[view[0]]

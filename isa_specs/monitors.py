@@ -108,7 +108,13 @@ class Monitors(StateDeclarations):
         return found
 
     def check_monitor(self, monitor: core.Monitor) -> None:
-        """Every component that is not plain data must be covered."""
+        """Every component that is not plain data must be covered; what accesses record is whose the storage is."""
+        for space in self.isa.spaces.values():
+            if space.recorded is not None:
+                owners = {one.name not in monitor.keeps or monitor.keeps[one.name].how == "guest" for one in (space, space.recorded)}
+                if len(owners) > 1:
+                    self.errors.append(Diagnostic("SP401", f"{space.recorded.name} has to be kept as {space.name} is, whose accesses it "
+                                                  "records", monitor.span, "both are the guest's, or neither is"))
         self.spend(len(self.isa.cells), monitor.span)
         missing = [c for c in self.isa.components() if c.role.name not in ("data", "counter") and c.name not in monitor.keeps]
         if missing:

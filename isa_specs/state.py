@@ -280,9 +280,22 @@ class StateDeclarations(Functions):
             space.like = self.named_space(clauses["like"].children[0])
             if (space.like.address_width, space.like.cell_width) != (address_width, space.cell_width):
                 raise Mistake("SP201", f"{space.like.name} has other addresses or cells", clauses["like"].span)
+        if "recorded" in clauses:
+            space.recorded = self.recording(space, clauses["recorded"].children[0])
         self.isa.spaces[name] = space
         if "through" in clauses:
             self.translated.append((space, clauses["through"].children[0]))
+
+    def recording(self, space: core.Space, name: Word) -> core.Space:
+        """The space with two bits for each block of ``space``."""
+        held = self.named_space(name)
+        if not space.physical or not held.physical or held.recorded is not None:
+            raise Mistake("SP107", "a space that holds something itself is recorded in one that does, and is not recorded", name.span)
+        if held.cell_width != 2:
+            raise Mistake("SP201", f"{name} has cells of {bits(held.cell_width)}", name.span, "two bits are recorded: referenced, changed")
+        if held.address_width > space.address_width:
+            raise Mistake("SP201", f"{name} has more cells than {space.name}", name.span, "a cell is for a block of addresses")
+        return held
 
     def named_space(self, name: Word) -> core.Space:
         if name not in self.isa.spaces:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from isa_specs.core import Expr, Function, Space, Stmt, Trap
+from isa_specs.core import CHANGED, REFERENCED, Expr, Function, Space, Stmt, Trap
 from machine.code import ExecuteSignal, code
 from machine.errors import MachineError
 from machine.outcomes import Next, Outcome, Trapped
@@ -44,6 +44,7 @@ class Activation:
         self._translating = 0
         self.jumped = False
         self._journal: list[tuple[Place, int]] = []
+        self._recorded: list[tuple[Place, int]] = []
 
     # ---- whole instructions ------------------------------------------------------
 
@@ -93,6 +94,12 @@ class Activation:
                 self.recorder.note_undone(place)
         self.jumped = False
 
+    def retract(self) -> None:
+        """Leave no trace: take back what accesses recorded as well, which outlasts what traps undo."""
+        self.undo()
+        while self._recorded:
+            self.state.put(*self._recorded.pop())
+
     # ---- places ------------------------------------------------------------------
 
     def read(self, place: Place) -> int:
@@ -126,18 +133,33 @@ class Activation:
     def load(self, space: Space, address: int, width: int) -> int:
         # The fetch is the one reader whose accesses are 'execute'; a table its translation walks is read.
         access = EXECUTE if self.fetching and not self._translating else READ
-        values = [self.read(place) for place in self._operand(space, address, width, access)]
+        places = self._operand(space, address, width, access)
+        self._record(places, REFERENCED)
+        values = [self.read(place) for place in places]
         if space.cell_width != 8:
             return values[0] & _mask(width)
         return int.from_bytes(bytes(values), "little" if self.isa.little else "big")
 
     def store(self, space: Space, address: int, width: int, value: int) -> None:
         places = self._operand(space, address, width, WRITE)
+        self._record(places, CHANGED)
         values: Sequence[int] = [value]
         if space.cell_width == 8:
             values = value.to_bytes(width // 8, "little" if self.isa.little else "big")
         for place, cell in zip(places, values, strict=True):
             self.write(place, cell)
+
+    def _record(self, places: Sequence[Place], bits: int) -> None:
+        """Add ``bits`` to those of the blocks an access has reached."""
+        space = self.isa.spaces[places[0][0]]
+        if space.recorded is None:
+            return
+        for block in {index >> space.block for _, index in places}:
+            place = space.recorded.name, block
+            old = self.state.get(place)
+            if old | bits != old:
+                self._recorded.append((place, old))
+                self.state.put(place, old | bits)
 
     def _operand(self, space: Space, address: int, width: int, access: int) -> list[Place]:
         """The places of a whole operand: all of it is translated before any of it is used."""

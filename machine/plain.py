@@ -177,7 +177,7 @@ class Machine:
         except TrapSignal as signal:
             raise MachineError(f"the expression traps: {signal.trap.name}") from None
         finally:
-            run.undo()
+            run.retract()
 
     def legal(self, state: State) -> list[str]:
         """The invariants this state violates."""
@@ -191,7 +191,7 @@ class Machine:
         except TrapSignal:
             return None
         finally:
-            run.undo()
+            run.retract()
 
     def fetch_place(self, state: State, offset: int = 0) -> Place | None:
         """Where the byte ``offset`` behind the counter is fetched from; None when the fetch traps."""
@@ -204,7 +204,7 @@ class Machine:
         except TrapSignal:
             return None
         finally:
-            run.undo()
+            run.retract()
         if recorder.views:
             name, address = list(recorder.views)[-1]
             return self.place(self.isa.spaces[name], address, state, EXECUTE)

@@ -155,7 +155,8 @@ class State:
 class Recorder:
     """What a run looked at and changed: ``read`` holds the places whose first use was a read.
 
-    ``views`` holds the addresses used in spaces that lie in another, tables before what is reached through them."""
+    ``views`` holds the addresses used in spaces that lie in another, tables before what is reached through them. What accesses
+    record is not among the places: it follows from them."""
 
     read: set[Place] = field(default_factory=set)
     written: set[Place] = field(default_factory=set)
@@ -164,6 +165,12 @@ class Recorder:
     def note_read(self, place: Place) -> None:
         if place not in self.written:
             self.read.add(place)
+
+    def looked_at_traces(self, isa: Isa) -> bool:
+        """Whether bits were looked at, or given, of a block that was accessed as well, which has changed them."""
+        used = self.read | self.written
+        return any(space.recorded is not None and (space.recorded.name, at >> space.block) in used
+                   for name, at in used if (space := isa.spaces.get(name)) is not None)
 
     def note_undone(self, place: Place) -> None:
         # The old value is back: a later read of it is a read of what the run began with.

@@ -49,7 +49,9 @@ from isa_specs.core.expressions import (
     operands,
 )
 from isa_specs.core.state import (
+    CHANGED,
     DATA,
+    REFERENCED,
     RESOURCE_KINDS,
     ROLES,
     Array,
@@ -74,9 +76,11 @@ from isa_specs.core.statements import (
 )
 
 __all__ = [
+    "CHANGED",
     "DATA",
     "ENDINGS",
     "MODRM_FIELDS",
+    "REFERENCED",
     "RESOURCE_KINDS",
     "ROLES",
     "TRAP_KINDS",

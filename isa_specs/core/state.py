@@ -26,6 +26,7 @@ class Role:
 ROLES = ("data", "counter", "mode", "relocation", "resource", "time", "identity", "hidden")
 RESOURCE_KINDS = ("interrupt", "protection", "io", "control", "trap_vector")
 DATA = Role("data")
+REFERENCED, CHANGED = 0b10, 0b11  # what an access adds to the bits of its block
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +62,8 @@ class Space:
 
     A space with ``translation`` holds nothing itself: each access is mapped to ``onto``, granule by granule.
     A space with ``base`` is a view of ``onto`` that starts at the address in that component. ``view`` names the
-    space whose guest-relative contents this one shares (itself unless declared ``like`` another).
+    space whose guest-relative contents this one shares (itself unless declared ``like`` another). ``recorded`` has two bits for
+    each block of a physical space: REFERENCED by any access that reaches the block, and CHANGED as well by one that stores.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Space:
     base: Cell | None = None
     granule: int = 0
     like: Space | None = None
+    recorded: Space | None = None
     doc: str = ""
     span: Span = NOWHERE
     identity: Expr | None = None
@@ -80,6 +83,12 @@ class Space:
     @property
     def view(self) -> Space:
         return self.like.view if self.like else self
+
+    @property
+    def block(self) -> int:
+        """Bits of an address within one block of a space that is recorded."""
+        assert self.recorded is not None
+        return self.address_width - self.recorded.address_width
 
     @property
     def physical(self) -> bool:

@@ -217,7 +217,10 @@ class Body:
         if id(e) in self.probed:
             return self.temporary(self.unit.spaces.near(count, self.unit.spaces.probe(self, space, count, self.temporary(address))))
         name, traps = self.unit.access(Access(space, count, False, False, self.role))
-        return self._called(name, [address], width, traps)
+        return self._in_order(self._called(name, [address], width, traps), self.unit.analysis.expression(e))
+
+    def _in_order(self, text: str, facts: Facts) -> str:
+        return self.temporary(text) if facts.ordered and not text.isidentifier() else text
 
     def store(self, s: core.Store) -> None:
         address, value = self.values([s.address, s.value], self.hazard(self.unit.analysis.space(s.space)))
@@ -239,7 +242,7 @@ class Body:
         given += self.values(args, self.hazard(facts))
         before = len(self.code.lines)
         text = self._called(name, given, function.result or 0, facts.traps)
-        if len(self.code.lines) == before and function.result and (facts.writes or not function.pure):
+        if len(self.code.lines) == before and function.result and (facts.writes or facts.ordered or not function.pure):
             return self.temporary(text)  # its effects happen here, not where the text ends up
         return text
 

@@ -1,5 +1,8 @@
 """How generated code reaches the cells of a physical space, and notes stores to what something remembered rests on.
 
+What is recorded of an access is a part of these functions. Nobody else has to record: where a walk or a decoding is remembered,
+the access it was made for has recorded its block, and whatever takes bits back overturns all that is remembered.
+
 Each page has flags: whether it was stored to, and whether a byte in it is watched. Stores to a page with both are noted one
 by one, except in lines that hold no watched byte: code and data often share a page.
 """
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from isa_specs.core import Space
+from isa_specs.core import CHANGED, REFERENCED, Space
 from machine.generated import slots
 from machine.generated.layout import LINE, PAGE, Buffer, mask
 from machine.generated.names import Code
@@ -90,6 +93,36 @@ class PhysicalCells:
             code("return 0")
         self.unit.add(code.text)
 
+    def _recorded(self, code: Code, space: Space, count: int, bits: int) -> None:
+        """Record an access to ``count`` cells from p on."""
+        if space.recorded is None:
+            return
+        name = self._recording(space)
+        for offset in sorted({*range(0, count, 1 << space.block), count - 1}):
+            code(f"{name}(s, {f'p + {offset} & {mask(space.address_width)}' if offset else 'p'}, {bits})")
+
+    def _recording(self, space: Space) -> str:
+        """Name of ``f(s, p, bits)``, which adds to the bits of a block. Neither undone by a trap nor anything to overturn."""
+        assert space.recorded is not None
+        buffer, held = self.buffer(space.recorded)
+        function = f"{self.buffer(space)[1]}_recorded"
+        if not self._first(function):
+            return function
+        self.common(space.recorded)
+        base, flags = (self.unit.layout.pointer(buffer, what) for what in ("base", "flags"))
+        code = Code()
+        code(f"@outline\ndef {function}(s, p, bits):")
+        code.depth += 1
+        code(f"q = p >> {space.block}")
+        code(f"old = LOAD1(LD(s + {base}) + q)")
+        code("if old | bits != old:")
+        code(f"    if BYTE(LD(s + {flags}) + (q >> {PAGE})) != 1:")
+        code(f"        {held}_noted(s, q, 1)")
+        code(f"    STORE1(LD(s + {base}) + q, old | bits)")
+        code("return 0")
+        self.unit.add(code.text)
+        return function
+
     def read_cells(self, space: Space, count: int) -> str:
         """Name of ``f(s, p)``: ``count`` cells of a physical space from address p on."""
         buffer, name = self.buffer(space)
@@ -100,6 +133,7 @@ class PhysicalCells:
         base, size, code = self.unit.layout.pointer(buffer, "base"), buffer.cell_bytes, Code()
         code(f"def {function}(s, p):")
         code.depth += 1
+        self._recorded(code, space, count, REFERENCED)
         if size > 1 or count == 1:
             code(f"return LOAD{size}(LD(s + {base}) + p{f' * {size}' if size > 1 else ''})")
         else:
@@ -132,6 +166,7 @@ class PhysicalCells:
         one = self.write_cells(space, 1, journal) if count > 1 else ""
         code(f"def {function}(s, p, v):")
         code.depth += 1
+        self._recorded(code, space, count, CHANGED)
         at, span = ("p", count) if size == 1 else (f"p * {size}", size)
         if size > 1:
             code(f"q = {at}")

@@ -102,6 +102,8 @@ class Unit:
         names = set().union(*(facts.reads for facts in asked)) - {isa.counter.name}
         found.cells = [name for name in isa.cells if name in names]
         found.others = {name for name in names if name in isa.arrays or (name in isa.spaces and isa.spaces[name].cell_width != 8)}
+        # What is remembered has been recorded, and is not recorded again.
+        found.others |= {space.recorded.name for space in isa.spaces.values() if space.recorded is not None}
         return found
 
     # ---- pieces -----------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class Facts:
     undoes: bool = False
     executes: bool = False
     loads: bool = False
+    ordered: bool = False  # touches a space that is recorded, or what is recorded of one: to be done where it stands
     externs: set[str] = field(default_factory=set)
 
     def add(self, other: Facts) -> None:
@@ -37,6 +38,7 @@ class Facts:
         self.completes |= other.completes
         self.executes |= other.executes
         self.loads |= other.loads
+        self.ordered |= other.ordered
 
 
 class Analysis:
@@ -47,6 +49,7 @@ class Analysis:
         self._functions: dict[Function, Facts] = {}
         self._spaces: dict[Space, Facts] = {}
         self._orders = {every: _Order(self, every) for every in (False, True)}
+        self._ordered = {name for space in isa.spaces.values() if space.recorded for name in (space.name, space.recorded.name)}
         self._statements: dict[int, tuple[Stmt, Facts]] = {}
         self._expressions: dict[int, tuple[Expr, Facts]] = {}
 
@@ -95,6 +98,7 @@ class Analysis:
                     found.add(self.space(part.space))
                     found.loads = True
                     found.reads.add(physical(part.space).name)
+                    found.ordered |= physical(part.space).name in self._ordered
                 case core.Field():
                     found.fields.add(part.name)
                     if part.name == "next":

@@ -105,7 +105,7 @@ class Spaces(PhysicalCells):
             return False
         facts = self.unit.analysis.space(space)
         fits = max(space.address_width, space.onto.address_width) <= TLB_WIDTH
-        return bool(self.unit.fast and fits and space.granule >= 3 and not facts.writes
+        return bool(self.unit.fast and fits and self.granule(space, write=True) >= 3 and not facts.writes
                     and self.unit.isa.counter.name not in facts.reads)
 
     def entry(self, space: Space) -> str:
@@ -144,8 +144,9 @@ class Spaces(PhysicalCells):
 
     @staticmethod
     def granule(space: Space, write: bool) -> int:
-        """Bits of an address within an entry's reach: a granule, or less when pages are smaller, or lines for a write."""
-        return min(space.granule, LINE if write else PAGE)
+        """Bits of an address within an entry's reach: a granule, or less when pages are smaller, or lines for a write, or blocks."""
+        held = physical(space)
+        return min(space.granule, LINE if write else PAGE, PAGE if held.recorded is None else held.block)
 
     def table(self, space: Space, kind: int | str, address: str, shift: int) -> str:
         """Where the entry for an address is."""
