@@ -387,6 +387,14 @@ def test_controls_that_need_not_be_set_stay_clear() -> None:
     assert profile(report).verdict == "proved"
 
 
+def test_a_state_demands_something_of_the_controls_alone() -> None:
+    """Whether this traps lies in a cell whose address lies in a cell. Were that one free in what a state demands, the demand could be
+    met by other storage, and the search would never get on."""
+    report = guarded(("FOLLOW", "trap refused when m == 1 and (storage(storage(g[q], 8), 8) == 7 or guard[1] == 1)\ng[r] <- zext(mask, 8)"))
+    assert profile(report).controls["guard"] == "2"
+    assert profile(report).verdict == "proved"
+
+
 def test_controls_that_conflict_leave_something_broken() -> None:
     report = guarded(
         ("ONE", "trap refused when m == 1 and guard[0] == 1\ng[r] <- zext(mask, 8)"),
