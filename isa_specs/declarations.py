@@ -23,6 +23,7 @@ class Declarations(Instructions):
     orders: dict[str, str]
     translations: dict[str, Node]
     deliveries: list[tuple[core.Trap, Node, Body]]
+    outside: dict[str, Node]  # interrupts in force, as declared
     context_places: dict[str, Span]
     expected: list[expectations.Expectation]
 
@@ -233,11 +234,15 @@ class Declarations(Instructions):
     # ---- interrupts --------------------------------------------------------------------------------
 
     def d_interrupt(self, node: Node) -> None:
-        override, name, params, when, doc, block = node.children
-        if name in self.isa.interrupts and override is None:
+        override, name = node.children[:2]
+        if name in self.outside and override is None:
             raise Mistake("SP101", f"interrupt '{name}' is declared twice", name.span, "an extension replaces with 'override'")
-        if override is not None and name not in self.isa.interrupts:
-            raise self.unknown(name, list(self.isa.interrupts), name.span, "interrupt to override")
+        if override is not None and name not in self.outside:
+            raise self.unknown(name, list(self.outside), name.span, "interrupt to override")
+        self.outside[str(name)] = node
+
+    def interrupt(self, node: Node) -> None:
+        _, name, params, when, doc, block = node.children
         body = Body("delivery")
         listed = self.params(params, body)
         trap = core.Trap(str(name), listed, "exit", "complete", str(doc)[1:-1] if doc else "", None, name.span)

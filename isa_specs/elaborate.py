@@ -56,6 +56,7 @@ class Elaborator(Declarations):
         self.translations: dict[str, Node] = {}
         self.formats: dict[str, core.Format] = {}
         self.deliveries: list[tuple[core.Trap, Node, Body]] = []
+        self.outside: dict[str, Node] = {}
         self.patches, self.decided, self.undecided = {}, set(), {}
         self.where_places, self.context_places = {}, {}
         self.conditions = []
@@ -91,7 +92,9 @@ class Elaborator(Declarations):
         self.link_translations()
         for trap, block, body in self.deliveries:
             self.guarded(lambda trap=trap, block=block, body=body: self.delivery(trap, block, body), block)  # type: ignore[misc]
-        for kind in ("interrupt", "idle", "invariant", "fetch", "illegal", "expect"):
+        self.each(by_kind.get("interrupt", []), self.d_interrupt)
+        self.each(self.outside.values(), self.interrupt)  # those in force: what is replaced need not fit any more
+        for kind in ("idle", "invariant", "fetch", "illegal", "expect"):
             self.each(by_kind.get(kind, []), lambda n: getattr(self, f"d_{n.kind}")(n))
         self.d_instructions(by_kind.get("instruction", []), by_kind.get("patch_before", []) + by_kind.get("patch_after", []))
         self.each(by_kind.get("monitor", []), self.d_monitor)

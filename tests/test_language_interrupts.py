@@ -90,6 +90,18 @@ def test_an_extension_replaces_an_interrupt() -> None:
     assert state["a"] == 2
 
 
+def test_what_is_replaced_need_not_fit_any_more() -> None:
+    """As with functions and traps, only what is in force is read; its mistakes are told once."""
+    fits = "interrupt h when b == 1\n  b <- 1\n"
+    isa = clocked("interrupt i(n : bits(4)) when gone == 1\n  nowhere <- n\n" + fits + "override interrupt i when user == 1\n  a <- 2\n")
+    assert list(isa.interrupts) == ["i", "h"]
+    assert isa.interrupts["i"].trap.params == ()
+    with pytest.raises(SpecError) as caught:
+        clocked("interrupt i when gone == 1\n  a <- 1\noverride interrupt i when lost == 1\n  a <- 2\n")
+    assert [d.code for d in caught.value.diagnostics] == ["SP100"]
+    assert "lost" in caught.value.diagnostics[0].message
+
+
 def test_interrupts_preserve_invariants(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("specs") / "clocked.spec"
     text = 'isa clocked extends third_generation\ninvariant "never stopped" stopped == 0\n'
