@@ -95,6 +95,14 @@ class Board:
     def __post_init__(self) -> None:
         self.machine = Machine(self.isa)
 
+    def require(self, isa: Isa) -> None:
+        """Refuse processors of another copy of the description: its interrupts and components are not this board's, whatever their
+        names. Raises :class:`BoardError`."""
+        if isa is not self.isa:
+            what = f"another copy of {isa.name}" if isa.name == self.isa.name else isa.name
+            raise BoardError(f"the board was read for {self.isa.name}, and the processor is one of {what}",
+                             "read the board with the description the processor was made of: load_board(processor.isa, path)")
+
     def waiting(self, state: State) -> bool:
         """Whether the processor does nothing until an interrupt."""
         return self.isa.idle is not None and bool(self.machine.evaluate(self.isa.idle, state))

@@ -103,6 +103,7 @@ def bare(board: Board, program: Program, size: int = 0, typed: bytes = b"", proc
     """The guest alone on the machine, with ``size`` bytes of storage (default: all there is)."""
     storage = Storage.of_size(size or board.size)
     below = processor or PlainProcessor(board.isa)
+    board.require(below.isa)
     return Machinery(Session(below, below.prepared(loaded(board, program, storage)), board, typed), (), storage, 0)
 
 
@@ -111,7 +112,9 @@ def monitored(board: Board, program: Program, monitor: str, depth: int = 1, type
     """The guest under ``depth`` monitors on each other; each keeps a part of the storage it is given.
 
     ``monitor`` is a profile of the description, or ``hybrid``: its first profile, with supervisor mode interpreted. Raises
-    :class:`NoSuchMonitor`, :class:`TooLarge`."""
+    :class:`NoSuchMonitor`, :class:`TooLarge`, :class:`machine.board.BoardError`."""
+    below: Processor = processor or PlainProcessor(board.isa)
+    board.require(below.isa)
     make = maker(board, monitor, depth)
     kept = depth * board.own
     if kept >= board.size:
@@ -119,7 +122,6 @@ def monitored(board: Board, program: Program, monitor: str, depth: int = 1, type
     storage = Storage.of_size(board.size)
     guest = storage.window(kept, board.size - kept)
     state = loaded(board, program, guest)
-    below: Processor = processor or PlainProcessor(board.isa)
     monitors: list[Monitor] = []
     for level in range(depth):
         own = storage.window(level * board.own, board.own)

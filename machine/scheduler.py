@@ -55,9 +55,10 @@ def household(board: Board, programs: Sequence[Program], monitor: str, processor
               host_contents: bytes = b"") -> Household:
     """The programs, each under the named monitor, in equal windows. ``host_contents`` fills the host's part over and over.
 
-    Raises :class:`machine.guests.NoSuchMonitor`, :class:`machine.guests.TooLarge`."""
-    make = maker(board, monitor)
+    Raises :class:`machine.guests.NoSuchMonitor`, :class:`machine.guests.TooLarge`, :class:`machine.board.BoardError`."""
     below = processor or PlainProcessor(board.isa)
+    board.require(below.isa)
+    make = maker(board, monitor)
     kept = board.own * max(1, len(programs))
     size = (board.size - kept) // max(1, len(programs)) // BLOCK * BLOCK
     if size <= 0:

@@ -36,9 +36,10 @@ def start_state(board: Board, storage: Storage) -> State:
 
 class Session:
     """``state`` is the guest's own; ``output`` what its console has taken; ``time`` and ``steps`` count instructions, time goes on
-    while the guest waits; ``wakes`` counts the interrupts that ended a wait."""
+    while the guest waits; ``wakes`` counts the interrupts that ended a wait. Raises :class:`machine.board.BoardError`."""
 
     def __init__(self, processor: Processor, state: State, board: Board, typed: bytes = b""):
+        board.require(processor.isa)
         self.processor, self.state, self.board = processor, state, board
         self.output = bytearray()
         self.time = self.steps = 0

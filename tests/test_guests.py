@@ -9,9 +9,11 @@ import pytest
 from isa_specs.core import Isa
 from isa_specs.load import load
 from machine import guests
+from machine.board import BoardError
 from machine.guests import Machinery
 from machine.lockstep import Comparison, alike, compare
-from machine.session import Ending
+from machine.scheduler import household
+from machine.session import Ending, Session
 
 NAMES = {name: load(name) for name in ("third_generation", "s370", "x86")}
 OUTPUT = {
@@ -231,3 +233,20 @@ def test_the_first_difference_is_at_the_instruction(detector: str) -> None:
     assert found.step is not None
     assert found.step.decoded is not None
     assert found.step.decoded.form.instruction.lower() == detector
+
+
+@pytest.mark.parametrize("monitor", ["", "trap_and_emulate"])
+def test_a_board_of_another_copy_of_the_description(monitor: str) -> None:
+    """Interrupts and components are looked up by what they are, not by name, so the run would go wrong without a word."""
+    path = guests.bundled(isa("s370"))["os"]
+    board = guests.board_for(isa("s370"), path)
+    program = guests.assembled(board, guests.source_of(path), str(path))
+    other = guests.processor(load("s370"), "plain")
+    with pytest.raises(BoardError, match="another copy of s370") as caught:
+        guests.monitored(board, program, monitor, processor=other) if monitor else guests.bare(board, program, processor=other)
+    assert "load_board(processor.isa, path)" in caught.value.hint
+    made = guests.bare(board, program)
+    with pytest.raises(BoardError, match="another copy"):
+        Session(other, made.session.state, board)
+    with pytest.raises(BoardError, match="one of x86"):
+        household(board, [program], "trap_and_emulate", guests.processor(isa("x86"), "plain"))
