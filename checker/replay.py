@@ -15,7 +15,7 @@ from checker.footprint import Footprints
 from checker.models import Evaluator, Model
 from checker.states import States
 from checker.steps import Start, Step
-from checker.term import Term, walk
+from checker.term import Term, sparse, walk
 from isa_specs import core
 from isa_specs.assembly import disassemble
 from isa_specs.elements import EncodeError
@@ -120,31 +120,32 @@ class Replayer:
         return out
 
     def accessible(self, question: Question, start: Start, step: Step) -> list[Term]:
-        """Every address the step reads or writes through a translation is mapped to itself, for reading and for writing."""
+        """Every address the step reads or writes through a translation is mapped to itself, for reading and for writing; of those in
+        one granule, which are translated alike, a few stand for all."""
         t = self.terms
         out = []
-        for space, address in self.accessed(question, start, step):
-            base = space.base
-            if base is not None:  # a table: its addresses are offsets
-                assert space.onto is not None
-                space, address = space.onto, t.add(address, start[base.name])
-            if space.translation is not None:
+        for view, addresses in self.accessed(question, start, step):
+            base = view.base
+            space = view.onto if base is not None else view  # a table: its addresses are offsets
+            assert space is not None
+            for offset in sparse(addresses, space.granule) if space.translation is not None else ():
+                address = t.add(offset, start[base.name]) if base is not None else offset
                 for access in (0, 1):  # read, write
                     run, place = self.states.symbolic.call(space.translation, start, (address, t.const(2, access)), {})
                     assert place is not None
                     out += [t.negate(run.trapped(t)), t.eq(t.extend(place, address.width, False), address)]
         return out
 
-    def accessed(self, question: Question, start: Start, step: Step) -> list[tuple[core.Space, Term]]:
+    def accessed(self, question: Question, start: Start, step: Step) -> list[tuple[core.Space, list[Term]]]:
         """The addresses at which a question looks at the views of one of its runs."""
         views = {start[name].data: space for name, space in self.isa.spaces.items() if space.view is space}
-        found: dict[tuple[str, int], tuple[core.Space, Term]] = {}
+        found: dict[str, dict[Term, None]] = {}
         for term in walk([*question.asserted, *step.written.values()]):
             if term.op in ("select", "store"):
                 memory = self.terms.writes(term.args[0])[0].data
                 if memory in views:
-                    found.setdefault((memory, term.args[1].ident), (views[memory], term.args[1]))
-        return list(found.values())
+                    found.setdefault(memory, {})[term.args[1]] = None
+        return [(views[memory], list(addresses)) for memory, addresses in found.items()]
 
     def placed(self, start: Start, at: int) -> list[Term]:
         """Code and tables each in a place of their own; tables of the monitor's elsewhere than those of the guest."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 MAX_WORD = 64  # wider values are there to be taken apart again
 
 
-Place = tuple[tuple[int, ...], int, int, int]
-"""What an address starts from, its distance from there; how many of its low bits are constant, and what they are."""
+Place = tuple[tuple[int, ...], int, int, int, int]
+"""What an address starts from, its distance from there and the mask of the bits in which distances tell; the mask of its own bits
+that are constant, and what they are."""
 
 
 class Term:
@@ -52,47 +54,78 @@ def walk(roots: list[Term]) -> list[Term]:
     return order
 
 
-def _distance(term: Term) -> tuple[tuple[int, ...], int]:
-    """An address as a distance from what it starts from; the same start is the same tuple, that of a number is empty."""
+def _distance(term: Term) -> tuple[tuple[int, ...], int, int]:
+    """An address as a distance from what it starts from, and the mask of the bits in which unlike distances make unlike addresses;
+    the same start is the same tuple, that of a number is empty."""
     if term.op == "const":
-        return (), term.data
+        return (), term.data, -1
     if term.op == "add" and term.args[1].op == "const":
-        start, distance = _distance(term.args[0])
-        return start, distance + term.args[1].data & (1 << term.width) - 1
-    if term.op == "zext" and term.args[0].op == "concat":
+        start, distance, telling = _distance(term.args[0])
+        whole = (1 << term.width) - 1
+        return start, distance + term.args[1].data & whole, telling & whole
+    if term.op == "zext":
         return _distance(term.args[0])
     if term.op == "concat":
-        *parts, low = term.args
-        if low.op != "const":
-            return tuple([part.ident for part in term.args]), 0
-        start, distance = _distance(parts[0]) if len(parts) == 1 else (tuple([part.ident for part in parts]), 0)
-        return (*start, -low.width), distance << low.width | low.data
-    return ((term.args[0] if term.op == "zext" else term).ident,), 0
+        return _joined(term.args)
+    return (term.ident,), 0, -1
+
+
+def _joined(parts: tuple[Term, ...]) -> tuple[tuple[int, ...], int, int]:
+    """The distance of a join. What is added to its last part does not carry into those before."""
+    *front, last = parts
+    if last.op == "const":
+        start, distance, telling = _joined(tuple(front)) if len(front) > 1 else _distance(front[0])
+        return (*start, -last.width), distance << last.width | last.data, telling << last.width | (1 << last.width) - 1
+    start, distance, telling = _distance(last)
+    return (*[part.ident for part in front], *start), distance, telling
 
 
 def _place(term: Term) -> Place:
     if term.place is None:
-        term.place = (*_distance(term), *_low_bits(term))
+        term.place = (*_distance(term), *_known(term))
     return term.place
 
 
 def apart(a: Term, b: Term) -> bool:
-    """Whether two addresses differ for certain: at different distances from one start, or with unlike low bits."""
-    start, distance, known, bits = a.place or _place(a)
-    other_start, other_distance, other_known, other_bits = b.place or _place(b)
-    if start == other_start:
-        return distance != other_distance
-    return bool((bits ^ other_bits) & (1 << min(known, other_known)) - 1)
+    """Whether two addresses differ for certain: at different distances from one start, or in bits that are constant."""
+    start, distance, telling, known, bits = a.place or _place(a)
+    other_start, other_distance, other_telling, other_known, other_bits = b.place or _place(b)
+    if start == other_start and (distance ^ other_distance) & telling & other_telling:
+        return True
+    return bool((bits ^ other_bits) & known & other_known)
 
 
-def _low_bits(term: Term) -> tuple[int, int]:
-    """How many low bits are constant, and what they are."""
+def sparse(addresses: list[Term], granule: int) -> list[Term]:
+    """Those of ``addresses`` that are enough for every other to lie in the same block of 2**granule as one of them."""
+    lines: dict[object, list[tuple[int, Term]]] = {}
+    for address in addresses:
+        start, distance, telling, *_ = address.place or _place(address)
+        lines.setdefault((start, telling), []).append((distance, address))
+    kept = set()
+    for line in lines.values():
+        line.sort(key=lambda each: each[0])
+        last, first = line[0]
+        kept |= {first, line[-1][1]}
+        for (distance, address), (following, _) in pairwise(line):
+            if following - last > 1 << granule:
+                last = distance
+                kept.add(address)
+    return [address for address in addresses if address in kept]
+
+
+def _known(term: Term) -> tuple[int, int]:
+    """The mask of the bits that are constant, and what they are."""
     if term.op == "const":
-        return term.width, term.data
+        return (1 << term.width) - 1, term.data
     if term.op == "zext":
-        return _low_bits(term.args[0])
+        known, bits = _known(term.args[0])
+        return known | (1 << term.width) - (1 << term.args[0].width), bits
     if term.op == "concat":
-        return _low_bits(term.args[-1])
+        known = bits = 0
+        for part in term.args:
+            part_known, part_bits = _known(part)
+            known, bits = known << part.width | part_known, bits << part.width | part_bits
+        return known, bits
     return 0, 0
 
 
