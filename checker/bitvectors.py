@@ -145,8 +145,10 @@ class BitVectors:
                     high = self.add(self.extract(a, width - 1, known), self.const(width - known, b.data >> known))
                     return self.concat([high, self.const(known, b.data)])
             return None
-        if name in ("shl", "lshr", "ashr") and b.op == "const":
-            return self._shifted(name, a, b.data)
+        if name in ("shl", "lshr", "ashr"):
+            if a.op == "const" and a.data == 0:
+                return a
+            return self._shifted(name, a, b.data) if b.op == "const" else None
         return None
 
     def _joined(self, name: str, a: Term, b: Term) -> Term | None:
