@@ -119,7 +119,7 @@ class SquareChecker:
     def search(self, questions: list[Question]) -> tuple[dict[str, int], int, str]:
         """(controls, rounds, reason). Questions that no choice of controls can save are left out of the search."""
         t = self.terms
-        whole = [q if q.more is None else q.more() for q in questions]
+        whole = [question.whole for question in questions]
         live = [q for q in whole if not q.settled and any(self.depends(term) for term in q.asserted)]
         constraints: list[Term] = []
         controls = dict.fromkeys(self.control_cells, 0)

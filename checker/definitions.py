@@ -8,6 +8,7 @@ and the second state of a pair is one in which a guest really runs: user mode, t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,13 +19,16 @@ from checker.steps import Start, Step
 from checker.term import Term
 from isa_specs import core
 
+MANY = 128  # writes from which on one cell is looked at alone before the others
+ALL = sys.maxsize
+
 
 @dataclass
 class Question:
     """``asserted`` all together: is there such a state? ``runs`` are the steps a witness consists of.
 
-    ``more`` gives the whole question where ``asserted`` leaves out the comparison of storage: a witness of the part is one of
-    the whole, and the part is much the cheaper to ask."""
+    ``more`` gives a larger question where ``asserted`` leaves out the comparison of storage, or of most of it: a witness of the part
+    is one of the whole, and the part is much the cheaper to ask."""
 
     name: str
     asserted: list[Term]
@@ -33,6 +37,11 @@ class Question:
     restricted: bool
     varied: frozenset[str] = frozenset()
     more: Callable[[], Question] | None = None
+
+    @property
+    def whole(self) -> Question:
+        """The question with nothing left out."""
+        return self if self.more is None else self.more().whole
 
     @property
     def settled(self) -> bool:
@@ -142,29 +151,34 @@ class Definitions:
         made = self.question(
             kind if user else f"{kind}, in supervisor mode", restricted, conditions, ("virtual", one), ("real", two), varied=varied
         )
-        return self.compare(made, one, two, lambda storage: self.differ(one, two, varied, storage))
+        return self.compare(made, one, two, lambda cells: self.differ(one, two, varied, cells))
 
-    def compare(self, question: Question, one: Step, two: Step, different: Callable[[bool], Term]) -> Question:
-        """Add the comparison of outcomes to a question, storage only when asked for more."""
+    def compare(self, question: Question, one: Step, two: Step, different: Callable[[int], Term]) -> Question:
+        """Add the comparison of outcomes to a question: storage only when asked for more, at first one cell where it is many."""
         if question.settled:
             return question
         states = self.states
         storage = [n for n in states.observable(one.written, two.written) if one.after(n).address and one.after(n) is not two.after(n)]
-        question.asserted.append(different(not storage))
-        if storage:
-            conditions = question.asserted[:-1]
-            question.more = lambda: replace(question, asserted=[*conditions, different(True)], more=None)
-        return question
+        conditions = list(question.asserted)
 
-    def differ(self, one: Step, two: Step, varied: frozenset[str], storage: bool) -> Term:
-        """Whether two outcomes differ, ``two`` not trapping; without ``storage`` only in what is not a memory."""
+        def part(cells: int, *larger: int) -> Question:
+            more = (lambda: part(*larger)) if larger else None
+            return replace(question, asserted=[*conditions, different(cells)], more=more)
+
+        if not storage:
+            return part(ALL)
+        written = max(len(self.terms.writes(step.after(name))[1]) for name in storage for step in (one, two))
+        return part(0, 1, ALL) if written > MANY else part(0, ALL)
+
+    def differ(self, one: Step, two: Step, varied: frozenset[str], cells: int) -> Term:
+        """Whether two outcomes differ, ``two`` not trapping; of each memory in so many ``cells``."""
         t = self.terms
         parts = [one.trapped(t)]
         for name in self.states.observable(one.written, two.written):
             a, b = one.after(name), two.after(name)
-            if a.address and not storage:
+            if a.address and not cells:
                 continue
-            same = t.same_changes(a, b) if a.address and name in varied else t.same(a, b)
+            same = t.same_changes(a, b) if a.address and name in varied else t.same(a, b, cells)
             if name in varied:  # differed before: fine if both left it alone
                 same = t.either(same, t.both(t.same(a, one.start[name]), t.same(b, two.start[name])))
             parts.append(t.negate(same))
@@ -231,29 +245,29 @@ class Definitions:
         if is_delivery(self.form):  # a delivery that leaves the guest's mode has reached the monitor
             conditions.append(states.inside(Start(r.after)))
         made = self.question("square", True, conditions, ("virtual", v), ("real", r))
-        return self.compare(made, v, r, lambda storage: self.broken(v, r, virtual, real, storage))
+        return self.compare(made, v, r, lambda cells: self.broken(v, r, virtual, real, cells))
 
-    def broken(self, v: Step, r: Step, virtual: Start, real: Start, storage: bool) -> Term:
-        """Whether the square does not commute; without ``storage`` only as far as that shows elsewhere."""
+    def broken(self, v: Step, r: Step, virtual: Start, real: Start, cells: int) -> Term:
+        """Whether the square does not commute; as far as that shows in so many ``cells`` of each memory and elsewhere."""
         t = self.terms
         both = t.both(self.goes_on(v), self.goes_on(r))
-        agree = [t.either(t.negate(both), self.related(v, r, virtual, real, storage))]
+        agree = [t.either(t.negate(both), self.related(v, r, virtual, real, cells))]
         if v.execute or r.execute:
             agree.append(self.same_execute(v, r))
-        agree.append(t.either(both, self.same_trap(v, r, virtual, real, storage)))
+        agree.append(t.either(both, self.same_trap(v, r, virtual, real, cells)))
         return t.negate(t.all(agree))
 
-    def related(self, v: Step, r: Step, virtual: Start, real: Start, storage: bool) -> Term:
+    def related(self, v: Step, r: Step, virtual: Start, real: Start, cells: int) -> Term:
         """The state after on the real machine is f of the one on the virtual machine, and the record holds."""
         t, states = self.terms, self.states
         parts = []
         after = Start(v.after)
         for name in states.observable(v.written, r.written):
             keep = states.owned.get(name)
-            if v.after(name).address and not storage:
+            if v.after(name).address and not cells:
                 continue
             if keep is None:
-                parts.append(t.same(v.after(name), r.after(name)))
+                parts.append(t.same(v.after(name), r.after(name), cells))
                 continue
             if name in states.copies:
                 parts += [t.same(v.after(name), r.after(copy.name)) for copy in states.copies[name]]
@@ -263,7 +277,7 @@ class Definitions:
             parts.append(t.same(r.after(name), expected))
         return t.all(parts)
 
-    def same_trap(self, v: Step, r: Step, virtual: Start, real: Start, storage: bool) -> Term:
+    def same_trap(self, v: Step, r: Step, virtual: Start, real: Start, cells: int) -> Term:
         """Both trap alike, for traps the machine delivers to the guest itself."""
         t = self.terms
         parts = []
@@ -277,7 +291,7 @@ class Definitions:
                 same = t.all([t.eq(x, y) for x, y in zip(a.args, b.args, strict=True)])
                 if a.state is not None and b.state is not None:
                     left, right = Step(virtual, written=a.state), Step(real, written=b.state)
-                    same = t.both(same, self.related(left, right, virtual, real, storage))
+                    same = t.both(same, self.related(left, right, virtual, real, cells))
                 alike.append(t.both(a.condition, same))
             parts.append(t.both(b.condition, t.any(alike)))
         return t.any(parts)

@@ -24,17 +24,19 @@ class Pending:
     wanted: list[tuple[str, Term]] | None = None
     settled: Answer | None = None
 
-    def proceed(self) -> None:
-        """Where only a part was asked and has no witness, have the whole question solved; waits for the part alone."""
-        if self.future is not None and self.question.more is not None and self.future.result().verdict != "sat":
-            whole = self.asker.ask(self.question.more(), model=self.wanted is not None)
-            self.question, self.future, self.wanted, self.settled = whole.question, whole.future, whole.wanted, whole.settled
+    def proceed(self) -> bool:
+        """Where only a part was asked and has no witness, have more of the question solved; waits for the part alone. Whether so."""
+        if self.future is None or self.question.more is None or self.future.result().verdict == "sat":
+            return False
+        more = self.asker.ask(self.question.more(), model=self.wanted is not None)
+        self.question, self.future, self.wanted, self.settled = more.question, more.future, more.wanted, more.settled
+        return True
 
     @property
     def answer(self) -> Answer:
         """The solver's answer to the whole question; waits for it."""
-        if self.settled is None:
-            self.proceed()
+        while self.settled is None and self.proceed():
+            pass
         if self.settled is None:
             assert self.future is not None
             self.settled = self.future.result()

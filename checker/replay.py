@@ -128,7 +128,9 @@ class Replayer:
             base = view.base
             space = view.onto if base is not None else view  # a table: its addresses are offsets
             assert space is not None
-            for offset in sparse(addresses, space.granule) if space.translation is not None else ():
+            if space.translation is None:
+                continue
+            for offset in sparse(addresses, space.granule):
                 address = t.add(offset, start[base.name]) if base is not None else offset
                 for access in (0, 1):  # read, write
                     run, place = self.states.symbolic.call(space.translation, start, (address, t.const(2, access)), {})

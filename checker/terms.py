@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from checker.bitvectors import BitVectors
@@ -40,8 +41,8 @@ class Terms(BitVectors):
             memory = memory.args[0]
         return self._make("store", (memory, address, value), None, memory.width, memory.address)
 
-    def same_memory(self, a: Term, b: Term) -> Term:
-        """Whether two memories agree everywhere.
+    def same_memory(self, a: Term, b: Term, cells: int = sys.maxsize) -> Term:
+        """Whether two memories agree everywhere, or only in so many of the cells that were written first.
 
         Memories that grew from one by writes are compared write by write; extensionality is left to the solver
         only where they did not."""
@@ -54,11 +55,11 @@ class Terms(BitVectors):
         if root is not other:
             return self._make("same", (a, b), None, 1)
         if len(first) == len(second) and all(x[0] is y[0] and x[1] is y[1] for x, y in zip(first, second, strict=True)):
-            return self._same_writes(first, second)
+            return self._same_writes(first, second, cells)
         if len(first) * len(second) > MAX_COMPARED and not _aligned(first, second):
             return self._make("same", (a, b), None, 1)
         parts = []
-        for _, address, _ in dict.fromkeys((*first, *second)):
+        for address in [*dict.fromkeys(address for _, address, _ in (*first, *second))][:cells]:
             parts.append(self.eq(self._read(root, first, address), self._read(root, second, address)))
         return self.all(parts)
 
@@ -76,10 +77,12 @@ class Terms(BitVectors):
             parts.append(self.either(self.eq(left, right), untouched))
         return self.all(parts)
 
-    def _same_writes(self, first: Writes, second: Writes) -> Term:
+    def _same_writes(self, first: Writes, second: Writes, cells: int) -> Term:
         """Two runs of writes to the same addresses under the same conditions: equal where not overwritten."""
-        parts = []
+        parts: list[Term] = []
         for at, ((guard, address, value), (_, _, other)) in enumerate(zip(first, second, strict=True)):
+            if len(parts) == cells:
+                break
             if value is other:
                 continue
             later = [self.both(g, self.eq(a, address)) for g, a, _ in first[at + 1 :] if not apart(a, address)]
@@ -121,8 +124,8 @@ class Terms(BitVectors):
         self._writes[memory.ident] = result
         return result
 
-    def same(self, a: Term, b: Term) -> Term:
-        return self.same_memory(a, b) if a.address else self.eq(a, b)
+    def same(self, a: Term, b: Term, cells: int = sys.maxsize) -> Term:
+        return self.same_memory(a, b, cells) if a.address else self.eq(a, b)
 
 
 def _aligned(first: Writes, second: Writes) -> bool:

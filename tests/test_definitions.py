@@ -89,6 +89,19 @@ ROWS: dict[str, Known] = {
     # ---- behaviour and resource sensitive ----
     "BASE_OUT": Known("g[r] <- base", sensitive="location", user=True, clauses="effect"),
     "BASE_TO_STORAGE": Known("storage(g[q], 8) <- base", sensitive="location", user=True, clauses="effect"),
+    "BASE_TO_MANY": Known("""
+        for i in 0 .. 199
+          storage(g[q] + i, 8) <- base
+        """, sensitive="location", user=True, clauses="effect"),
+    # One cell of so many is looked at alone first.
+    "BASE_TO_LAST_OF_MANY": Known("""
+        for i in 0 .. 199
+          storage(g[q] + i, 8) <- if i == 199 then base else i
+        """, sensitive="location", user=True, clauses="effect"),
+    "NOTHING_TO_MANY": Known("""
+        for i in 0 .. 199
+          storage(g[q] + i, 8) <- g[r] ^ (zext(mask, 8) << i << 4 << 4)
+        """),
     "BASE_STEERS": Known("pc <- base", sensitive="location", user=True, clauses="effect"),
     "MODE_OUT": Known("g[r] <- zext(m, 8)", sensitive="mode", clauses="effect"),
     "MODE_STEERS": Known("pc <- g[r] when m == 1", sensitive="mode", clauses="effect"),

@@ -11,7 +11,7 @@ from checker.conditions import conjuncts
 from checker.models import Evaluator, Model
 from checker.smtlib import Writer
 from checker.solve import Solver
-from checker.term import Term, apart
+from checker.term import Term, apart, sparse
 from checker.terms import Terms
 from isa_specs.ops import OPERATORS
 
@@ -83,6 +83,39 @@ class Grown:
         distance = pick.randrange(20)
         return t.add(base, t.const(width, distance)), start + distance & (1 << width) - 1
 
+    def place(self, width: int) -> tuple[Term, int]:
+        """One of a few addresses: joined of few parts, some a distance away from the others."""
+        t, pick = self.terms, self.random
+        parts: list[Term] = []
+        value, left = 0, width
+        while left:
+            wide = pick.choice([size for size in (1, 3, 8) if size <= left])
+            name = f"x{wide}.{pick.randrange(2)}"
+            distance = pick.choice((0, 0, 1, 2, 7, (1 << wide) - 1)) & (1 << wide) - 1
+            base, start = pick.choice(((t.var(name, wide), self.model.values[name]), (t.const(wide, 0), 0)))
+            parts.append(t.add(base, t.const(wide, distance)))
+            value, left = value << wide | start + distance & (1 << wide) - 1, left - wide
+        distance = pick.choice((0, 0, 1, 8, 1 << 8))
+        whole = t.concat(parts) if len(parts) > 1 else parts[0]
+        return t.add(whole, t.const(width, distance)), value + distance & (1 << width) - 1
+
+    def memory(self, writes: int) -> tuple[Term, dict[int, int]]:
+        """A memory after some writes, some of them under conditions, and the cells it then has by definition."""
+        t, pick = self.terms, self.random
+        memory, cells = t.memory("memory", 9, 8), {at: self.model.cells.get(("memory", at), 0) for at in range(1 << 9)}
+        for _ in range(writes):
+            (at, where), (value, number) = self.place(9), self.term(8, 1)
+            written, after = t.store(memory, at, value), {**cells, where: number}
+            if pick.random() < 0.4:
+                condition, holds = self.term(1, 2)
+                other, otherwise = memory, cells
+                if pick.random() < 0.4:
+                    (at, where), (value, number) = self.place(9), self.term(8, 1)
+                    other, otherwise = t.store(memory, at, value), {**cells, where: number}
+                written, after = t.ite(condition, written, other), after if holds else otherwise
+            memory, cells = written, after
+        return memory, cells
+
 
 @settings(max_examples=400, deadline=None)
 @given(st.integers(0, 2**32))
@@ -101,9 +134,72 @@ def test_addresses_said_to_be_apart_differ(seed: int) -> None:
     found = [grown.address(16, 3) for _ in range(3)]
     for distance in (0, 3, 7, 8, 15, 16):
         found.append((grown.terms.add(wide, grown.terms.const(16, distance)), (start << 3) + distance))
+    found += [grown.place(16) for _ in range(8)]
     for a, x in found:
         for b, y in found:
             assert not apart(a, b) or x != y
+
+
+def filled(seed: int) -> Grown:
+    grown = Grown(seed)
+    grown.model.cells = {("memory", at): grown.random.getrandbits(8) for at in range(1 << 9)}
+    return grown
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 12))
+def test_reads_find_what_was_written(seed: int, writes: int) -> None:
+    grown = filled(seed)
+    memory, cells = grown.memory(writes)
+    places = [grown.place(9) for _ in range(6)]
+    read = [grown.terms.select(memory, place) for place, _ in places]
+    assert Evaluator(read)(grown.model) == [cells[at] for _, at in places]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 6), st.integers(0, 6), st.integers(1, 3))
+def test_memories_are_the_same_when_all_their_cells_are(seed: int, writes: int, others: int, some: int) -> None:
+    grown = filled(seed)
+    (a, cells), (b, other) = grown.memory(writes), grown.memory(others)
+    if grown.random.random() < 0.5:  # the same places
+        (at, where), (value, number) = grown.place(9), grown.term(8, 1)
+        a, cells = grown.terms.store(a, at, value), {**cells, where: number}
+        b, other = grown.terms.store(b, at, grown.terms.const(8, 3)), {**other, where: 3}
+    same, partly = Evaluator([grown.terms.same_memory(a, b), grown.terms.same_memory(a, b, some)])(grown.model)
+    assert same == (cells == other)
+    assert partly or not same
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 5))
+def test_every_address_is_near_one_that_is_kept(seed: int, granule: int) -> None:
+    grown = Grown(seed)
+    start, _ = grown.address(16, 2)
+    distances = [grown.random.randrange(100) for _ in range(grown.random.randrange(1, 30))]
+    addresses = list(dict.fromkeys(grown.terms.add(start, grown.terms.const(16, distance)) for distance in distances))
+    values = dict(zip(addresses, Evaluator(addresses)(grown.model), strict=True))
+    kept = sparse(addresses, granule)
+    blocks = {values[address] >> granule for address in kept}
+    assert all(values[address] >> granule in blocks for address in addresses)
+
+
+def test_few_of_many_addresses_are_kept() -> None:
+    t = Terms()
+    first, other = t.var("a", 24), t.concat([t.const(1, 1), t.var("b", 23)])
+    addresses = [t.add(start, t.const(24, distance)) for distance in range(256) for start in (first, other)]
+    assert len(sparse(addresses, 11)) == 6  # of each its start, the nearest and the farthest
+
+
+def test_what_is_added_to_a_part_does_not_carry() -> None:
+    t = Terms()
+    high, low = t.var("high", 1), t.var("low", 2)
+    parts = [t.concat([high, t.add(low, t.const(2, distance))]) for distance in range(4)]
+    assert all(apart(a, b) == (a is not b) for a in parts for b in parts)
+    found = list(dict.fromkeys(t.add(part, t.const(3, distance)) for part in parts for distance in range(8)))
+    values = [Evaluator(found)(Model({"high": bits >> 2, "low": bits & 3})) for bits in range(8)]
+    for i, a in enumerate(found):
+        for j, b in enumerate(found):
+            assert not (apart(a, b) and any(row[i] == row[j] for row in values))
 
 
 def test_bytes_of_table_entries_are_apart() -> None:
