@@ -307,11 +307,12 @@ class Body:
     def statement(self, s: Stmt) -> None:
         match s:
             case core.SetLocal():
+                if s.value.width > 64:
+                    wide.assign(self, self.local(s.name, s.value.width), s.value)
+                    return
                 value = self.value(s.value)
                 name = self.local(s.name, s.value.width)
-                if s.value.width > 64:
-                    self.code(f"copy({name}, {value}, {limbs(s.value.width)})")
-                elif name != value:
+                if name != value:
                     self.code(f"{name} = {value}")
             case core.Write():
                 if s.cell is self.unit.isa.counter:

@@ -151,12 +151,30 @@ def w_amount(b: int, n: int, width: int) -> int:
 
 
 def w_shl(d: int, a: int, amount: int, n: int, width: int) -> int:
+    """From the top down, so that d may be a."""
     skip = amount >> 6
     shift = amount & 63
-    for k in range(0, n):
-        i = n - 1 - k
-        x = SHL(w_word(a, i - skip, n), shift, 64) | LSHR(w_word(a, i - skip - 1, n), 64 - shift, 64)
-        ST(d + 8 * i, x)
+    if skip > n:
+        skip = n
+    for k in range(0, n - skip):
+        j = n - 1 - k - skip
+        x = LD(a + 8 * j) << shift
+        if j > 0:
+            x |= LSHR(LD(a + 8 * j - 8), 64 - shift, 64)
+        ST(d + 8 * (j + skip), x)
+    for i in range(0, skip):
+        ST(d + 8 * i, 0)
+    return 0
+
+
+def w_or_at(d: int, value: int, amount: int, n: int) -> int:
+    """Set the bits of ``value`` << ``amount``, those of one word."""
+    i = amount >> 6
+    shift = amount & 63
+    if i < n:
+        ST(d + 8 * i, LD(d + 8 * i) | value << shift)
+    if i + 1 < n:
+        ST(d + 8 * i + 8, LD(d + 8 * i + 8) | LSHR(value, 64 - shift, 64))
     return 0
 
 

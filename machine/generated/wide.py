@@ -59,6 +59,32 @@ def value(body: Body, e: Expr) -> str:
     return where
 
 
+def assign(body: Body, name: str, e: Expr) -> None:
+    """Give the local at ``name`` the value of ``e``: where that only shifts it, or sets bits of it, in place."""
+    count = limbs(e.width)
+    match e:
+        case core.Apply(op=op, args=(core.Local(name=old), by)) if op.name == "shl" and body.locals.get(old) == name and (
+                amount := _small(by, e.width)):
+            body.code(f"w_shl({name}, {name}, {body.value(amount)}, {count}, {e.width})")
+        case core.Apply(op=op, args=(core.Local(name=old), core.Apply(op=shift, args=(core.Extend(arg=bits, signed=False), by)))) if (
+                (op.name, shift.name) == ("or", "shl") and body.locals.get(old) == name and bits.width <= 64 and (
+                amount := _small(by, e.width))):
+            body.code(f"w_or_at({name}, {', '.join(body.values([bits, amount]))}, {count})")
+        case _:
+            return body.code(f"copy({name}, {value(body, e)}, {count})")
+    return _trim(body, name, e.width)
+
+
+def _small(e: Expr, width: int) -> Expr | None:
+    """A shift amount for ``width`` bits as an expression of one word, which is at most ``width``."""
+    match e:
+        case core.Const(value=number):
+            return core.Const(64, min(number, width))
+        case core.Extend(arg=arg, signed=False) if 1 << arg.width <= width:
+            return arg
+    return None
+
+
 def copied(body: Body, address: str, width: int) -> str:
     where = body.room(width)
     body.code(f"copy({where}, {address}, {limbs(width)})")
