@@ -2,7 +2,7 @@
 
 A batch is an array of rows of 64-bit words. A row has the words of the state (a component's place is ``batch.column(name)``),
 ``patches`` pieces of at most eight bytes that are put into storage first, and what came of it afterwards: with ``stores`` also
-the words of storage that were stored to, so many of them.
+the words of storage that were stored to, so many of them. Generated code works in the rows themselves (:mod:`machine.generated.rows`).
 """
 
 from __future__ import annotations
@@ -17,44 +17,57 @@ from numpy.typing import NDArray
 
 from machine.errors import MachineError
 from machine.generated import slots
+from machine.generated.build import build
 from machine.generated.layout import limbs
 from machine.generated.memory import JOURNAL_BYTES
+from machine.generated.native import Compiled
 from machine.generated.slots import EVERY_KIND
 from machine.generated.state import GeneratedState
-from machine.jitted import JittedMachine
+from machine.jitted import Code, JittedMachine
 from machine.outcomes import Trapped
 from machine.state import Memory, State
 
 CHUNK = 4096  # rows a thread takes at a time
+CACHE_LINE = 64  # bytes
 STEPS, STATUS, ILEN, STORED = range(4)  # of what came of a case, before the arguments of its trap
 
 
 class Batch:
     """Runs rows on one machine. ``space`` is where patches go; all other cells are in every case as :meth:`load` left them.
 
-    ``bare``: traps are delivered. Otherwise a trap ends its case."""
+    ``bare``: traps are delivered. Otherwise a trap ends its case. ``code``: the module for batches as compiled otherwise."""
 
-    def __init__(self, machine: JittedMachine, space: str, *, patches: int = 2, threads: int = 0, bare: bool = False, stores: int = 0):
+    def __init__(self, machine: JittedMachine, space: str, *, patches: int = 2, threads: int = 0, bare: bool = False, stores: int = 0,
+                 code: Code | None = None):
         self.machine, self.space, self.patches, self.stores = machine, space, patches, stores
         self.threads = threads or os.cpu_count() or 1
-        constants = machine.generated.layout.constants
+        self.generated = build(machine.isa, rows=True)
+        self.code = code or Compiled(self.generated.code)
+        constants = self.generated.layout.constants
         self.state_words = constants["STATE_WORDS"]
         self.argument_words = constants["ARGUMENT_WORDS"]
-        self._first = constants["STATE"]
         self._listed = self.state_words + 3 * patches + 4 + self.argument_words
         self.width = (self._listed + (1 + 2 * stores if stores else 0) + 7) // 8 * 8
-        self._narrow = {name: self.column(name) for name, room in machine.generated.layout.cells.items() if room.limbs == 1}
-        self._cases = machine.code.function("cases")
+        self._narrow = {name: self.column(name) for name, room in self.generated.layout.cells.items() if room.limbs == 1}
+        near = 8 * self.generated.near
+        self._near = near, (8 * (self._listed + 1) - near) // CACHE_LINE + 1
+        self._cases = self.code.function("cases")
         self._workers = [self._worker(space, bare) for _ in range(self.threads)]
 
     def _worker(self, space: str, bare: bool) -> tuple[GeneratedState, int]:
-        state = self.machine.state()
-        record = state.record
+        generated, isa = self.generated, self.machine.isa
+        state = GeneratedState(isa, generated.layout, generated, generated.rests_on, generated.overturning)
+        record, constants = state.record, generated.layout.constants
+        record.words[slots.UNDEFINED // 8] = self.machine.undefined
         record.reserve_log(JOURNAL_BYTES)
+        for name, size in (("LINES", constants["MAX_LINES"] * constants["LINE_BYTES"]), ("WATCHES", 16 * constants["MAX_WATCHES"])):
+            record.point_slot(constants[name], size)
+            record[constants[f"{name}_END"]] = record[constants[name]]
         record[slots.LOGGING] = 1
         record[slots.LEAVE] = 0 if bare else EVERY_KIND
+        self.code.function("prepare")(record.address)
         if space not in record.spaces or record.spaces[space].buffer.cell_bytes != 1:
-            raise MachineError(f"{self.machine.isa.name} has no space of bytes '{space}'")
+            raise MachineError(f"{isa.name} has no space of bytes '{space}'")
         buffer = record.spaces[space].buffer
         return state, record.words[record.layout.constants[record.layout.pointer(buffer, "base")] // 8]
 
@@ -79,15 +92,17 @@ class Batch:
 
     def rows(self, count: int) -> NDArray[np.int64]:
         """``count`` cases, all zero: no patches."""
-        return np.zeros((count, self.width), np.int64)
+        words = np.zeros(count * self.width + CACHE_LINE // 8, np.int64)
+        skipped = -words.ctypes.data % CACHE_LINE // 8  # rows begin where lines of the processor's caches do
+        return words[skipped : skipped + count * self.width].reshape(count, self.width)
 
     def column(self, name: str, index: int = 0) -> int:
         """The column of a cell, or of an array element."""
-        layout = self.machine.generated.layout
+        layout = self.generated.layout
         room = layout.cells.get(name) or layout.arrays.get(name)
         if room is None or not 0 <= index < room.length:
             raise MachineError(f"{self.machine.isa.name} has no component '{name}' {f'[{index}]' if index else ''}")
-        return (room.offset - self._first) // 8 + index * room.limbs
+        return self.generated.columns[name] + index * room.limbs
 
     def patch(self, row: NDArray[np.int64], address: int, data: bytes, first: int = 0) -> None:
         """Put up to ``8 * patches`` bytes at ``address`` before this case, in patches from ``first`` on."""
@@ -127,7 +142,7 @@ class Batch:
         """The cells and arrays of a row."""
         words = row[: self.state_words].view(np.uint64).tolist()
         cells = {name: words[at] for name, at in self._narrow.items()}
-        rooms = self.machine.generated.layout
+        rooms = self.generated.layout
         for name, room in rooms.cells.items() if len(self._narrow) < len(rooms.cells) else ():
             cells[name] = joined(words, self.column(name), room.limbs)
         arrays = {}
@@ -163,7 +178,8 @@ class Batch:
 
     def _run(self, worker: tuple[GeneratedState, int], rows: NDArray[np.int64], steps: int) -> None:
         state, base = worker
-        self._cases(state.record.address, rows.ctypes.data, len(rows), 8 * self.width, base, self.patches, self.stores, steps)
+        self._cases(state.record.address, rows.ctypes.data, len(rows), 8 * self.width, base, self.patches, self.stores, steps,
+                    *self._near)
 
     def outcomes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """What came of each case: steps, status, length, a digest of its stores, then the words of the trap's arguments."""
@@ -176,7 +192,7 @@ class Batch:
         count, *listed = (int(word) for word in row[self._listed : self._listed + 1 + 2 * self.stores])
         if count > self.stores:
             return None
-        names = list(self.machine.generated.layout.spaces)
+        names = list(self.generated.layout.spaces)
         places = [divmod(place, 1 << slots.SPACE_SHIFT) for place in listed[: 2 * count : 2]]
         return {(names[number], at): word & (1 << 64) - 1 for (number, at), word in zip(places, listed[1 : 2 * count : 2], strict=True)}
 

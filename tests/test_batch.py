@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,13 +12,16 @@ from numpy.typing import NDArray
 from isa_specs.core import Isa
 from isa_specs.encoding import EncodeError, decoder
 from isa_specs.load import load
+from machine.agreement import Agreement
 from machine.batch import STATUS, Batch, random_rows
+from machine.cases import Backed, Background
 from machine.errors import MachineError
 from machine.generated.emit import Unit
 from machine.generated.numba_route import NumbaCompiled
 from machine.jitted import JittedMachine
 from machine.outcomes import Trapped
 from machine.plain import Machine
+from machine.state import Memory
 
 START = 0x1000
 EASY = {
@@ -106,6 +110,64 @@ def test_what_was_stored(room: int) -> None:
     assert str(batch.trapped(rows[2])) == "memory_trap"
 
 
+@pytest.mark.parametrize("name", ["s370", "x86"])
+def test_every_form_is_as_on_the_plain_machine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("machine.cases.STORES", 700)  # whatever an instruction stores is listed
+    isa = load(name)
+    agreement, did = Agreement(JittedMachine(isa)), Counter[str]()
+    for number, form in enumerate(isa.forms):
+        lot = agreement.lot(form, 5, number % 4, 4)
+        assert not lot.wrong, lot.wrong[0].differences
+        did += lot.did
+    assert min(did["next"], did["trap"]) > len(isa.forms) / 2
+    sampler = agreement.sampler
+    for state in sampler.batch.states:
+        for space, pages in sampler._laid.pages.items():
+            assert all(state.record.spaces[space].page(page) == data for page, data in pages.items())
+
+
+def test_long_stores_over_lines_pages_code_and_the_end_of_storage() -> None:
+    isa = load("s370")
+    batch, plain, rng = Batch(JittedMachine(isa), "storage", threads=1, patches=4, stores=300), Machine(isa), random.Random(6)
+    size = 0x2FFF
+    background = Background({"storage": {page: rng.randbytes(1 << 12) for page in range(3)}})
+    for page, data in background.pages["storage"].items():
+        batch.load("storage", page << 12, data)
+    rows = random_rows(batch, 200, 6)
+    for row in rows:
+        ends = [START, START + 16, START + 0x400, START + 0xC00, START + 0x1000, size + 1]
+        places = {i: rng.choice(ends) - rng.randrange(40) if rng.random() < 0.7 else rng.randrange(size) for i in range(16)}
+        batch.set(row, {"psw.ia": START, "storage_size": size, "prefix": 0, "psw.dat": 0, "psw.key": 0, "psw.per": 0,
+                        "cr0.low_address_protection": 0, "gpr": list(places.values())})
+        code = b"".join(bytes([rng.choice((0xD2, 0xD4, 0xD7, 0xDC, 0xF1, 0x90)), rng.choice((0xFF, 0x80, rng.randrange(256))),
+                               *(rng.choice((b"\x10\x00", b"\x20\x00", b"\x30\x08")) + rng.choice((b"\x40\x00", b"\x10\x01")))])
+                        for _ in range(4))
+        batch.patch(row, START, code)
+    for steps in (1, 5):
+        run, ended, long = rows.copy(), Counter[str](), 0
+        batch.run(run, steps=steps)
+        for given, row in zip(rows, run, strict=True):
+            state = batch.state(given, {"storage": Backed(background, "storage"), "keys": Memory()})
+            before = state.memory["storage"].copy()
+            outcome, done = plain.step(state).outcome, 1
+            while done < steps and not isinstance(outcome, Trapped):
+                outcome, done = plain.step(state).outcome, done + 1
+            assert batch.trapped(row) == (outcome if isinstance(outcome, Trapped) else None)
+            assert batch.components(row) == (state.cells, state.arrays)
+            stored = batch.stored(row)
+            assert stored is not None
+            found, after = before, state.memory["storage"]
+            for (_, at), word in stored.items():
+                found.update((at + i, byte) for i, byte in enumerate(word.to_bytes(8, "little")))
+            assert all(found[at] == after[at] for at in {*found, *after})
+            ended[type(outcome).__name__] += 1
+            long += len(stored) > 16
+        assert min(ended.values()) > 5
+        assert long > 50
+    storage = batch.states[0].record.spaces["storage"]
+    assert all(storage.page(page) == data for page, data in background.pages["storage"].items())
+
+
 def test_mistakes() -> None:
     machine = JittedMachine(load("third_generation"))
     with pytest.raises(MachineError, match="no space of bytes 'port'"):
@@ -121,7 +183,8 @@ def test_mistakes() -> None:
 
 def both_compilers(name: str, count: int) -> None:
     isa = load(name)
-    batches = [Batch(JittedMachine(isa, code=code), "storage", threads=1) for code in (None, NumbaCompiled(Unit(isa).source))]
+    machine = JittedMachine(isa)
+    batches = [Batch(machine, "storage", threads=1, code=code) for code in (None, NumbaCompiled(Unit(isa, rows=True).source))]
     rows = cases(batches[0], count, 3)
     results = []
     for batch in batches:

@@ -18,6 +18,7 @@ from isa_specs.ops import OPERATORS
 from machine.agreement import Agreement
 from machine.cases import Sampler
 from machine.generated import emit
+from machine.generated.rows import in_rows
 from machine.innocuous import BatchSquares
 from machine.jitted import JittedMachine
 from machine.plain import Machine
@@ -314,10 +315,10 @@ def test_generated_code_that_looks_at_the_mode(capsys: Capture, monkeypatch: pyt
 
     def planted(unit: emit.Unit) -> str:
         source: str = right(unit)
-        mode = unit.layout.cells["psw.m"].name
+        mode = in_rows(f"s + {unit.layout.cells['psw.m'].name}") if unit.rows else f"s + {unit.layout.cells['psw.m'].name}"
         start = source.index("# S: ")
         end = source.index("\n\n", start)
-        return source[:start] + source[start:end].replace(" - ", f" - LD(s + {mode}) - ", 1) + source[end:]
+        return source[:start] + source[start:end].replace(" - ", f" - LD({mode}) - ", 1) + source[end:]
 
     monkeypatch.setattr(emit.Unit, "source", property(planted))
     code, out, _ = vcheck(capsys, NAME, "S", *only("monitored", 2000), "--fresh")

@@ -29,6 +29,8 @@ class Generated:
     contexts: list[int]  # where the decoder leaves them
     monitors: list[str]  # those whose maps generated code evaluates
     forms: list[str]  # their functions
+    columns: dict[str, int]  # of components in the rows of a batch; empty but for batches
+    near: int  # the first of those that are fetched ahead
     packed: str  # the module's text; see :attr:`source`
     cached: bool
 
@@ -37,25 +39,27 @@ class Generated:
         return zlib.decompress(base64.b64decode(self.packed)).decode()
 
 
-def build(isa: Isa, *, fast: bool = True, use_cache: bool = True, folder: Path | None = None) -> Generated:
-    """The generated machine of ``isa``. With ``fast`` False it remembers neither walks nor decodings.
+def build(isa: Isa, *, fast: bool = True, rows: bool = False, use_cache: bool = True, folder: Path | None = None) -> Generated:
+    """The generated machine of ``isa``. With ``fast`` False it remembers neither walks nor decodings. With
+    ``rows`` it is the module for batches.
 
     Raises :class:`machine.generated.layout.NotGenerated` where the description asks for what generated code does not do."""
-    name = cache.key(isa, f"fast={fast}") if use_cache else ""
+    name = cache.key(isa, f"fast={fast}" + " rows" * rows) if use_cache else ""
     found = cache.load(name, folder)
     if found is not None:
         return _made(isa, *found, cached=True)
     from machine.generated.emit import Unit
 
     with collector_paused():
-        unit = Unit(isa, fast)
+        unit = Unit(isa, fast, rows)
         source = unit.source
         code = compile_source(source)
     facts = {
         "constants": unit.layout.constants, "size": unit.layout.size, "nodes": unit.decoding.nodes, "leaves": unit.decoding.leaves,
         "programs": unit.decoding.programs, "rests_on": unit.rests_on.cells, "overturning": sorted(unit.rests_on.others),
         "contexts": [unit.decoding.offset(context) for context in isa.contexts], "monitors": unit.monitors,
-        "forms": unit.forms, "source": base64.b64encode(zlib.compress(source.encode(), 1)).decode(),
+        "forms": unit.forms, "columns": unit.columns, "near": unit.near,
+        "source": base64.b64encode(zlib.compress(source.encode(), 1)).decode(),
     }  # fmt: skip
     cache.store(name, facts, code, source, folder)
     return _made(isa, facts, code, cached=False)
@@ -65,4 +69,4 @@ def _made(isa: Isa, facts: dict[str, Any], code: bytes, *, cached: bool) -> Gene
     layout = Layout(isa)
     layout.extend(facts["constants"], facts["size"])
     return Generated(layout, code, facts["nodes"], facts["leaves"], facts["programs"], facts["rests_on"], facts["overturning"],
-                     facts["contexts"], facts["monitors"], facts["forms"], facts["source"], cached)
+                     facts["contexts"], facts["monitors"], facts["forms"], facts["columns"], facts["near"], facts["source"], cached)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from isa_specs.core import CHANGED, REFERENCED, Space
-from machine.generated import slots
+from machine.generated import rows, slots
 from machine.generated.layout import LINE, PAGE, Buffer, mask
 from machine.generated.names import Code
 from machine.generated.slots import SPACE_SHIFT
@@ -44,6 +44,8 @@ class PhysicalCells:
         buffer, name = self.buffer(space)
         if not self._first(f"{name}_noted"):
             return
+        if self.unit.rows:
+            return self.unit.add(rows.noticing(self.unit.layout, buffer, name))
         base, flags, cover = (self.unit.layout.pointer(buffer, what) for what in ("base", "flags", "cover"))
         size, code = buffer.cell_bytes, Code()
         code(f"@cold\ndef {name}_noted(s, p, n):")
@@ -91,7 +93,7 @@ class PhysicalCells:
             code("        drop_writes(s)")
             code(f"set_cover(LD(s + {cover}), p, 1)")
             code("return 0")
-        self.unit.add(code.text)
+        return self.unit.add(code.text)
 
     def _recorded(self, code: Code, space: Space, count: int, bits: int) -> None:
         """Record an access to ``count`` cells from p on."""

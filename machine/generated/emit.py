@@ -18,6 +18,7 @@ from isa_specs.core import Form, Function, Isa, Space, Stmt
 from isa_specs.diagnostics import NOWHERE
 from isa_specs.walk import statements, translations, within
 from machine.generated import loop, monitor_slots, monitoring, slots
+from machine.generated import rows as batches
 from machine.generated.bodies import Body
 from machine.generated.decoding import Decoding
 from machine.generated.facts import Analysis
@@ -29,7 +30,6 @@ from machine.generated.spaces import Spaces
 INLINED = 600  # characters of a form that becomes a part of the loop; a call is cheap beside longer ones, the loop dear to compile
 MAX_COUNTER = 60  # bits: an address must not be taken for a trap
 RUNTIME = Path(__file__).with_name("runtime.py")
-CASES = Path(__file__).with_name("cases_runtime.py")
 DECODER = Path(__file__).with_name("decoder_runtime.py")
 
 
@@ -42,11 +42,11 @@ class RestsOn:
 
 
 class Unit:
-    """Everything that is generated for one description."""
+    """Everything that is generated for one description; with ``rows`` what is for batches (see :mod:`rows`)."""
 
-    def __init__(self, isa: Isa, fast: bool = True):
+    def __init__(self, isa: Isa, fast: bool = True, rows: bool = False):
         sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
-        self.isa, self.fast = isa, fast
+        self.isa, self.fast, self.rows = isa, fast, rows
         self.analysis = Analysis(isa)
         self._check()
         self.layout = Layout(isa)
@@ -67,10 +67,13 @@ class Unit:
         engine, last = runtime_text(DECODER, "# ---- decoding"), "@outline\ndef decode("
         self.add(engine.replace(last, f"{self.decoding.write_prefixes()}\n\n{last}"))
         loop.write(self)
-        self.monitors = monitoring.write(self)
-        self.add(runtime_text(CASES, "# ---- batches"))
-        self.add('@exported\ndef cases(s, rows, count, stride, base, patches, stores, limit):\n    for i in range(0, count):\n'
-                 "        case(s, rows + i * stride, base, patches, stores, limit)\n    return count\n")
+        self.monitors: list[str] = []
+        self.columns, self.near = batches.columns(self) if rows else ({}, 0)
+        if rows:
+            batches.reserve(self.layout)
+            self.add(runtime_text(batches.CASES, "# ---- batches"))
+        else:
+            self.monitors = monitoring.write(self)
 
     def _check(self) -> None:
         isa, analysis = self.isa, self.analysis
@@ -243,10 +246,14 @@ class Unit:
         """The module's text."""
         assert not monitor_slots.NAMES.keys() & self.layout.constants.keys()
         constants = {**{name: getattr(slots, name) for name in ("UNKNOWN", "LIMIT")}, **monitor_slots.NAMES, **self.layout.constants}
+        parts = self.parts
+        if self.rows:
+            constants |= batches.constants(self)
+            parts = [batches.in_rows(part) for part in parts]
         lines = [f'# The machine of "{comment(self.isa.name)}", generated from its description.', "",
                  "from machine.generated.primitives import *  # what the names in capitals mean", ""]
         lines += [f"{name} = {value}" for name, value in constants.items()]
-        return "\n".join([*lines, "", "", runtime_text(RUNTIME, "# ---- wide values"), *(f"\n{part}" for part in self.parts)])
+        return "\n".join([*lines, "", "", runtime_text(RUNTIME, "# ---- wide values"), *(f"\n{part}" for part in parts)])
 
 
     def excerpt(self, instruction: str) -> str:

@@ -19,11 +19,12 @@ _UNSIGNED = {"ULT": "ult", "ULE": "ule"}
 
 # name -> (bits of the access, what may alias with it). The record and the spaces never overlap.
 LOADS = {"LD": (64, "record"), "LOAD1": (8, "space"), "LOAD2": (16, "space"), "LOAD4": (32, "space"), "LOAD8": (64, "space"),
-         "BYTE": (8, "map")}  # fmt: skip
+         "BYTE": (8, "map"), "LINK": (64, "link")}  # fmt: skip
 STORES = {"ST": (64, "record"), "STORE1": (8, "space"), "STORE2": (16, "space"), "STORE4": (32, "space"), "STORE8": (64, "space"),
-          "SET_BYTE": (8, "map")}  # fmt: skip
+          "SET_BYTE": (8, "map"), "SET_LINK": (64, "link")}  # fmt: skip
 SWAPS = {"SWAP2": 16, "SWAP4": 32, "SWAP8": 64}
-_ALIAS = {"record": "!3", "space": "!4", "map": "!5"}
+_ALIAS = {"record": "!3", "space": "!4", "map": "!5", "link": "!8"}
+_ALIGNED = ("record", "link")
 _CALLED = ("MOVE", "UDIV", "UREM", "SDIV", "SREM", "SHL", "LSHR", "ASHR")
 
 _INLINE = {"inline": "alwaysinline ", "outline": "noinline ", "cold": "noinline cold "}
@@ -246,19 +247,22 @@ class _Function:
             return self.value(f"zext i1 {self.cond(args[0])} to i64")
         if name in LOADS:
             bits, alias = LOADS[name]
-            loaded = self.value(f"load i{bits}, ptr {self.pointer(args[0])}, align {8 if alias == 'record' else 1}, !tbaa {_ALIAS[alias]}")
+            loaded = self.value(f"load i{bits}, ptr {self.pointer(args[0])}, align {8 if alias in _ALIGNED else 1}, !tbaa {_ALIAS[alias]}")
             return loaded if bits == 64 else self.value(f"zext i{bits} {loaded} to i64")
         if name in STORES:
             bits, alias = STORES[name]
             where, what = self.pointer(args[0]), self.expr(args[1])
             if bits < 64:
                 what = self.value(f"trunc i64 {what} to i{bits}")
-            self.emit(f"store i{bits} {what}, ptr {where}, align {8 if alias == 'record' else 1}, !tbaa {_ALIAS[alias]}")
+            self.emit(f"store i{bits} {what}, ptr {where}, align {8 if alias in _ALIGNED else 1}, !tbaa {_ALIAS[alias]}")
             return "0"
         if name == "COPY":
             to, where, words = self.pointer(args[0]), self.pointer(args[1]), self.expr(args[2])
             size = self.value(f"shl i64 {words}, 3")
             self.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr align 8 {to}, ptr align 8 {where}, i64 {size}, i1 false)")
+            return "0"
+        if name == "PREFETCH":
+            self.emit(f"call void @llvm.prefetch.p0(ptr {self.pointer(args[0])}, i32 0, i32 3, i32 1)")
             return "0"
         if name in SWAPS:
             bits = SWAPS[name]
@@ -277,13 +281,14 @@ class _Function:
         return self.value(f"call i64 @{name}({given})")
 
     def pointer(self, e: ast.expr) -> str:
-        # s + constants: one address computed once, which shows LLVM that two of them differ.
+        # s + constants, or the row + constants: one address computed once, which shows LLVM that two of them differ.
         inner, rest = e, []
         while isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Add):
             rest.append(inner.right)
             inner = inner.left
-        if isinstance(inner, ast.Name) and inner.id == "s":
-            where = "%sp"
+        linked = isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "LINK"
+        if linked or (isinstance(inner, ast.Name) and inner.id == "s"):
+            where = self.value(f"inttoptr i64 {self.expr(inner)} to ptr") if linked else "%sp"
             for part in reversed(rest):
                 where = self.value(f"getelementptr i8, ptr {where}, i64 {self.expr(part)}")
             return where
@@ -337,15 +342,18 @@ _METADATA = """
 !1 = !{!"record", !0}
 !2 = !{!"space", !0}
 !6 = !{!"map", !0}
+!7 = !{!"link", !0}
 !3 = !{!1, !1, i64 0}
 !4 = !{!2, !2, i64 0}
 !5 = !{!6, !6, i64 0}
+!8 = !{!7, !7, i64 0}
 """
 
 
 def _prelude() -> str:
     lines = [f"declare i{bits} @llvm.bswap.i{bits}(i{bits})" for bits in (16, 32, 64)]
     lines += [f"declare void @llvm.{name}.p0.p0.i64(ptr, ptr, i64, i1)" for name in ("memcpy", "memmove")]
+    lines.append("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
     lines.append("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
     lines.append(_MOVE)
     shifts = {"SHL": "shl", "LSHR": "lshr", "ASHR": "ashr"}

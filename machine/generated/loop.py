@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from isa_specs import core
 from isa_specs.diagnostics import NOWHERE
-from machine.generated import slots
+from machine.generated import rows, slots
 from machine.generated.decoding import first_bytes
 from machine.generated.layout import comment, limbs, mask
 from machine.generated.names import Code, Role, Variant
@@ -28,7 +28,12 @@ def write(unit: Unit) -> None:
     _run(unit)
     # What the parts call has to stand before them.
     front = Code()
-    _remembering(unit, front)
+    if unit.rows:
+        front(rows.remembering(unit))
+    else:
+        _flushing(front)
+        _remembering(unit, front)
+    _changing(unit, front)
     unit.parts[:0] = [front.text]
     assert before
 
@@ -38,6 +43,15 @@ def _counter(unit: Unit) -> str:
 
 
 # ---- what is remembered ---------------------------------------------------------------------------
+
+
+def _flushing(code: Code) -> None:
+    code("@cold\ndef flush(s):")
+    code('    """Forget every walk and decoding."""')
+    code("    ST(s + REMEMBERED, 0)")
+    code("    ST(s + CONTEXT, UNKNOWN)")
+    code("    ST(s + FLUSHES, LD(s + FLUSHES) + 1)")
+    code("    return 0\n\n")
 
 
 def _remembering(unit: Unit, code: Code) -> None:
@@ -51,12 +65,6 @@ def _remembering(unit: Unit, code: Code) -> None:
     for table in unit.tables:
         code(f"    for i in range(0, {slots.ENTRIES}):")
         code(f"        ST(s + {table} + {slots.ENTRIES * slots.ENTRY_BYTES} + i * {slots.ENTRY_BYTES}, -1)")
-    code("    return 0\n\n")
-    code("@cold\ndef flush(s):")
-    code('    """Forget every walk and decoding."""')
-    code("    ST(s + REMEMBERED, 0)")
-    code("    ST(s + CONTEXT, UNKNOWN)")
-    code("    ST(s + FLUSHES, LD(s + FLUSHES) + 1)")
     code("    return 0\n\n")
     code("@cold\ndef clear(s):")
     code('    """Empty the tables, as context numbers begin anew."""')
@@ -102,6 +110,9 @@ def _remembering(unit: Unit, code: Code) -> None:
     code(f"ST(s + CONTEXT, number << {slots.CONTEXT_SHIFT})")
     code("return 0\n\n")
     code.depth = 0
+
+
+def _changing(unit: Unit, code: Code) -> None:
     code("def undoes(status):")
     code('    """Whether a trap takes back effects."""')
     code("    k = -1 - status >> 1")
@@ -328,6 +339,7 @@ def _lookup(unit: Unit) -> None:
     code(f"ST({_counter(unit)}, pc)")
     code("ST(s + KNOWN, 0)")
     code("ST(s + EXECUTED, -1)")
+    code("known = LD(s + CONTEXT)")
     code("stop = 0")
     code("if LD(s + STOP_COUNT) != 0:")
     code("    stop = listed(LD(s + STOPS), LD(s + STOP_COUNT), pc)")
@@ -347,7 +359,7 @@ def _lookup(unit: Unit) -> None:
     code(f"if stop == 1{'' if unit.fast else ' or stop == 0'}:")
     code(f"    entry = LD(s + DECODED) + {slots.DECODED_ENTRIES * slots.DECODED_BYTES}")  # belongs to no address
     code("ST(entry, pc)")
-    code("ST(entry + 8, LD(s + CONTEXT))")
+    code("ST(entry + 8, known)")
     code("ST(entry + 16, LD(s + FORM))")
     code("ST(entry + 24, LD(s + LENGTH))")
     for i in range(3):

@@ -45,9 +45,9 @@ def _store(bits: int) -> Any:
     return store
 
 
-LD = LOAD8 = _load(64)
+LD = LINK = LOAD8 = _load(64)
 LOAD4, LOAD2, LOAD1 = _load(32), _load(16), _load(8)
-ST = STORE8 = _store(64)
+ST = SET_LINK = STORE8 = _store(64)
 STORE4, STORE2, STORE1 = _store(32), _store(16), _store(8)
 BYTE, SET_BYTE = LOAD1, STORE1
 
@@ -56,6 +56,11 @@ BYTE, SET_BYTE = LOAD1, STORE1
 def COPY(to, p, words):  # type: ignore[no-untyped-def]
     for i in range(words):
         ST(to + 8 * i, LD(p + 8 * i))
+    return np.int64(0)
+
+
+@njit(error_model="numpy")
+def PREFETCH(p):  # type: ignore[no-untyped-def]
     return np.int64(0)
 
 

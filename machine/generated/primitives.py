@@ -22,6 +22,19 @@ def ST(p: int, value: int) -> int:
     raise NotImplementedError
 
 
+def LINK(p: int) -> int:
+    """The word at ``p`` that says where the row at hand is; SET_LINK stores it. No other store reaches it."""
+    raise NotImplementedError
+
+
+SET_LINK = ST
+
+
+def PREFETCH(p: int) -> int:
+    """What is at ``p`` will be looked at soon."""
+    raise NotImplementedError
+
+
 def BYTE(p: int) -> int:
     """A byte of the maps of pages and of watched cells, 0..255."""
     raise NotImplementedError
@@ -157,6 +170,7 @@ def mapped(s: int, r: int, profile: int) -> int:
 
 # Generated, too: constants of the description.
 EVERY_KIND = 0
+ROW, ONCE, LOGGED, LINES, LINES_END, WATCHES, WATCHES_END, LINE_BYTES, MAX_LINES, MAX_WATCHES = range(10)  # of batches; see :mod:`rows`
 TOO_LONG, NO_FORM, LITTLE, COUNTER, COUNTER_MASK, STATE, STATE_WORDS, ARGUMENTS, ARGUMENT_WORDS = range(9)
 F_MOD, F_RM, F_WIDE, F_SCALE, F_INDEX, F_BASE, F_DISP, F_HAS_SIB = range(8)  # where fields of ModRM are kept
 

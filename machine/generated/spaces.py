@@ -126,6 +126,7 @@ class Spaces(PhysicalCells):
         code(f"@outline\ndef {name}(s, a, access):")
         code.depth += 1
         code("context(s)")
+        code("known = LD(s + CONTEXT)")
         code(f"p = {walk}(s, a, access)")
         if traps:
             code("if p < 0:")
@@ -136,7 +137,7 @@ class Spaces(PhysicalCells):
             shift = self.granule(space, write)
             code(f"{'elif' if write else 'if'} {condition}:")
             code(f"    e = {self.table(space, 'access', 'a', shift)}")
-            code(f"    ST(e, (a >> {shift}) + LD(s + CONTEXT))")
+            code(f"    ST(e, (a >> {shift}) + known)")
             code(f"    ST(e + 8, LD(s + {base}) + p - a)")
         code("return p")
         unit.add(code.text)
@@ -254,7 +255,9 @@ class Spaces(PhysicalCells):
         if traps:
             code("    if p < 0:")
             code("        return p")
-        code(f"{prefix}_watch(s, p)")
+        if self.unit.rows:
+            code("if LD(s + ONCE) == 0:")
+        code(f"{'    ' if self.unit.rows else ''}{prefix}_watch(s, p)")
         code(f"return {one}(s, p)")
         self.unit.add(code.text)
 
