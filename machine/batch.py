@@ -7,8 +7,9 @@ the words of storage that were stored to, so many of them. Generated code works 
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -48,7 +49,12 @@ class Batch:
         self.argument_words = constants["ARGUMENT_WORDS"]
         self._listed = self.state_words + 3 * patches + 4 + self.argument_words
         self.width = (self._listed + (1 + 2 * stores if stores else 0) + 7) // 8 * 8
-        self._narrow = {name: self.column(name) for name, room in self.generated.layout.cells.items() if room.limbs == 1}
+        rooms = self.generated.layout.cells
+        narrow = {name: self.column(name) for name, room in rooms.items() if room.limbs == 1}
+        self._narrow = [*narrow], _taken([*narrow.values()])
+        self._wide = [(name, self.column(name), room.limbs) for name, room in rooms.items() if room.limbs > 1]
+        self._arrays = [(name, self.column(name), room.length, room.limbs) for name, room in self.generated.layout.arrays.items()]
+        self._traps = list(machine.isa.traps.values())
         near = 8 * self.generated.near
         self._near = near, (8 * (self._listed + 1) - near) // CACHE_LINE + 1
         self._cases = self.code.function("cases")
@@ -141,15 +147,12 @@ class Batch:
     def components(self, row: NDArray[np.int64]) -> tuple[dict[str, int], dict[str, list[int]]]:
         """The cells and arrays of a row."""
         words = row[: self.state_words].view(np.uint64).tolist()
-        cells = {name: words[at] for name, at in self._narrow.items()}
-        rooms = self.generated.layout
-        for name, room in rooms.cells.items() if len(self._narrow) < len(rooms.cells) else ():
-            cells[name] = joined(words, self.column(name), room.limbs)
-        arrays = {}
-        for name, room in rooms.arrays.items():
-            at = self.column(name)
-            arrays[name] = words[at : at + room.length] if room.limbs == 1 else [
-                joined(words, at + i * room.limbs, room.limbs) for i in range(room.length)]
+        names, taken = self._narrow
+        cells = dict(zip(names, taken(words), strict=True))
+        for name, at, count in self._wide:
+            cells[name] = joined(words, at, count)
+        arrays = {name: words[at : at + length] if count == 1 else [joined(words, at + i * count, count) for i in range(length)]
+                  for name, at, length, count in self._arrays}
         return cells, arrays
 
     # ---- running ----------------------------------------------------------------------------
@@ -181,6 +184,16 @@ class Batch:
         self._cases(state.record.address, rows.ctypes.data, len(rows), 8 * self.width, base, self.patches, self.stores, steps,
                     *self._near)
 
+    def origins(self, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """For each row where the first ``count`` bytes at its counter are fetched from, addresses in ``space``: -1 where they are
+        refused or come from elsewhere. Patches are not there yet."""
+        state, _ = self._workers[0]
+        found = np.empty((len(rows), count), np.int64)
+        layout = self.generated.layout
+        cover = state.record[layout.constants[layout.pointer(layout.spaces[self.space], "cover")]]
+        self.code.function("origins")(state.record.address, rows.ctypes.data, len(rows), 8 * self.width, count, cover, found.ctypes.data)
+        return found
+
     def outcomes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """What came of each case: steps, status, length, a digest of its stores, then the words of the trap's arguments."""
         at = self.state_words + 3 * self.patches
@@ -189,12 +202,15 @@ class Batch:
     def stored(self, row: NDArray[np.int64]) -> dict[tuple[str, int], int] | None:
         """The words of eight bytes that were stored to, by space and offset in it in bytes of the host, and what they hold now; None
         when they are more than ``stores``."""
-        count, *listed = (int(word) for word in row[self._listed : self._listed + 1 + 2 * self.stores])
+        count = int(row[self._listed])
         if count > self.stores:
             return None
+        if not count:
+            return {}
+        listed = row[self._listed + 1 : self._listed + 1 + 2 * count].tolist()
         names = list(self.generated.layout.spaces)
-        places = [divmod(place, 1 << slots.SPACE_SHIFT) for place in listed[: 2 * count : 2]]
-        return {(names[number], at): word & (1 << 64) - 1 for (number, at), word in zip(places, listed[1 : 2 * count : 2], strict=True)}
+        places = [divmod(place, 1 << slots.SPACE_SHIFT) for place in listed[::2]]
+        return {(names[number], at): word & (1 << 64) - 1 for (number, at), word in zip(places, listed[1::2], strict=True)}
 
     def listed(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """How many words each row stored to, and which, the space's number above the offset, as far as there is room."""
@@ -207,11 +223,16 @@ class Batch:
         if status >= 0:
             return None
         number, memory = divmod(-1 - status, 2)
-        trap, words, args = list(self.machine.isa.traps.values())[number], [int(word) for word in row[at + 4 :]], []
+        trap, words, args = self._traps[number], row[at + 4 : at + 4 + self.argument_words].tolist(), []
         for _, width in trap.params:
             value = sum((words.pop(0) & (1 << 64) - 1) << 64 * limb for limb in range(limbs(width)))
             args.append(value)
         return Trapped(trap, tuple(args), "memory" if memory else trap.kind, int(row[at + ILEN]))
+
+
+def _taken(places: Sequence[int]) -> Callable[[Sequence[int]], tuple[int, ...]]:
+    """Takes the words at so many places out of others."""
+    return operator.itemgetter(*places) if len(places) > 1 else lambda words: tuple(words[at] for at in places)
 
 
 def joined(words: Sequence[int], at: int, limbs: int) -> int:

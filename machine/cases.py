@@ -5,12 +5,10 @@ All is a function of the description, the form, the seed and the number of the l
 
 from __future__ import annotations
 
-import itertools
 import random
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +23,7 @@ from machine.generated.facts import Analysis
 from machine.jitted import JittedMachine
 from machine.plain import Machine
 from machine.sampling import LegalStates, number
-from machine.state import Memory, Place, State
+from machine.state import Memory, State
 
 PAGE = 12  # bits of an address within a page of the background
 LOW_PAGES = 8
@@ -37,6 +35,7 @@ FITTING = 12  # instructions looked at for one that fits a state
 CANDIDATES, POOL = 120, 60  # legal states to choose from, and chosen
 
 Code = tuple[bytes, dict[str, int]]
+Rows = NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -113,7 +112,7 @@ class Sampler:
         reads = set().union(*(Analysis(self.isa).expression(expr).reads for expr in self.isa.contexts.values())) if tests else set()
         return tests, [cell for cell in self.isa.cells.values() if cell.name in reads]
 
-    def _pool(self, states: list[State]) -> NDArray[np.int64]:
+    def _pool(self, states: list[State]) -> Rows:
         """Rows of legal states, most of them such that instructions can be fetched."""
         background, counter = self.background(0, 0), self.isa.counter
         found: dict[bool, list[State]] = {True: [], False: []}
@@ -163,7 +162,7 @@ class Sampler:
 
     # ---- rows ----------------------------------------------------------------------------
 
-    def rows(self, form: Form, seed: int, lot: int, count: int, background: Background) -> NDArray[np.int64]:
+    def rows(self, form: Form, seed: int, lot: int, count: int, background: Background) -> Rows:
         """Cases of a form; none when no instruction of it can be written."""
         name = f"{self.isa.name} {form.instruction} {form.template} {lot}"
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
@@ -187,11 +186,11 @@ class Sampler:
         some = np.flatnonzero(rng.random(count) < 0.7)
         rows[some, self.counter] = self.near(rng, len(some), width)
         rows[rng.random(count) < 0.8, self.counter] &= ~1
-        for i, row in enumerate(rows):
-            self._place(codes, i, row, background)
+        self.lay(background)
+        self._place(codes, rows)
         return rows
 
-    def near(self, rng: np.random.Generator, count: int, width: int) -> NDArray[np.int64]:
+    def near(self, rng: np.random.Generator, count: int, width: int) -> Rows:
         """Addresses in pages of the background, many of them near the ends of a page."""
         page = self.anchors[rng.integers(0, len(self.anchors), count)] << PAGE
         kind, inside = rng.integers(0, 4, count), rng.integers(0, 1 << PAGE, count)
@@ -209,47 +208,62 @@ class Sampler:
                 continue
         return found
 
-    def _fitting(self, codes: list[Code], i: int, cells: Mapping[str, int]) -> bytes:
-        """One of the instructions, if possible one that is what it is meant to be in a state of these cells."""
-        for code, fields in itertools.islice(itertools.cycle(codes), i % len(codes), i % len(codes) + FITTING):
-            env: dict[Any, int] = {cell: cells[cell.name] for cell in self.looked_at} | fields
-            if all(test(env) == fields[name] for name, test in self.contexts.items()):
-                return code
-        return codes[i % len(codes)][0]
+    def _fitting(self, codes: list[Code], rows: Rows) -> list[int]:
+        """For each row which instruction it gets, if possible one that is what it is meant to be in such a state."""
+        known: dict[tuple[int, ...], int] = {}
+        looked_at = rows[:, [self.batch.column(cell.name) for cell in self.looked_at]].tolist()
+        for i, values in enumerate(looked_at):
+            key = (i % len(codes), *values)
+            if key not in known:
+                known[key] = self._first_fitting(codes, i % len(codes), dict(zip(self.looked_at, values, strict=True)))
+        return [known[i % len(codes), *values] for i, values in enumerate(looked_at)]
 
-    def _place(self, codes: list[Code], i: int, row: NDArray[np.int64], background: Background) -> None:
+    def _first_fitting(self, codes: list[Code], first: int, cells: Mapping[Any, int]) -> int:
+        for i in range(first, first + FITTING):
+            env: dict[Any, int] = {**cells, **codes[i % len(codes)][1]}
+            if all(test(env) == env[name] for name, test in self.contexts.items()):
+                return i % len(codes)
+        return first
+
+    def _place(self, codes: list[Code], rows: Rows) -> None:
         """Put an instruction where the counter finds it, as far as it can be fetched at all."""
-        state, space = self.state(row, background), self.isa.spaces[self.batch.space]
-        code = self._fitting(codes, i, state.cells)
-        places: list[Place | None] = [self.plain.fetch_place(state, 0)]
-        offset = int(row[self.counter]) & (1 << PAGE) - 1
-        elsewhere = [offset & 15, *(page << PAGE | offset for page in range(LOW_PAGES)), (1 << self.isa.counter.width) - 1 - offset]
-        for address in elsewhere if i % 8 else ():  # where nothing can be fetched, all forms are alike
-            if places[0] is not None:
+        batch, last = self.batch, (1 << self.isa.counter.width) - 1
+        which = self._fitting(codes, rows)
+        found = batch.origins(rows, 1)[:, 0]
+        offset = rows[:, self.counter] & (1 << PAGE) - 1
+        tried = np.arange(len(rows)) % 8 > 0  # where nothing can be fetched, all forms are alike
+        for address in [offset & 15, *(page << PAGE | offset for page in range(LOW_PAGES)), last - offset]:
+            missing = tried & (found < 0)
+            if not missing.any():
                 break
-            state.cells[self.isa.counter.name] = row[self.counter] = address & (1 << self.isa.counter.width) - 1
-            places = [self.plain.fetch_place(state, 0)]
-        first = places[0]
-        if first is not None and first[1] + len(code) <= (first[1] | (1 << self._granule) - 1) + 1:
-            places += [(first[0], first[1] + i) for i in range(1, len(code))]
-        else:
-            places += [self.plain.fetch_place(state, i) for i in range(1, len(code))]
+            rows[missing, self.counter] = address[missing] & last
+            found = batch.origins(rows, 1)[:, 0]
+        lengths = np.array([len(code) for code, _ in codes])[which]
+        places = batch.origins(rows, int(lengths.max()))
+        following = np.arange(places.shape[1])
+        wanted = following < lengths[:, None]
+        whole = ((places == places[:, :1] + following) & (places >= 0) | ~wanted).all(axis=1)
+        for piece in range(2):
+            at, start = batch.state_words + 3 * piece, 8 * piece
+            words = np.array([int.from_bytes(code[start : start + 8].ljust(8, b"\0"), "little", signed=True) for code, _ in codes])
+            rows[whole, at] = places[whole, 0] + start
+            rows[whole, at + 1] = np.clip(lengths[whole] - start, 0, 8)
+            rows[whole, at + 2] = words[which][whole]
+        for i in np.flatnonzero(~whole).tolist():
+            self._scatter(codes[which[i]][0], rows[i], places[i].tolist())
+
+    def _scatter(self, code: bytes, row: Rows, places: list[int]) -> None:
+        """Put an instruction at places that do not all follow each other; -1 for none."""
         pieces: list[tuple[int, bytearray]] = []
-        for place, byte in zip(places, code, strict=True):
-            if place is None or place[0] != space.name:
+        for place, byte in zip(places, code, strict=False):
+            if place < 0:
                 continue
-            if pieces and pieces[-1][0] + len(pieces[-1][1]) == place[1] and len(pieces[-1][1]) < 8:
+            if pieces and pieces[-1][0] + len(pieces[-1][1]) == place and len(pieces[-1][1]) < 8:
                 pieces[-1][1].append(byte)
             else:
-                pieces.append((place[1], bytearray([byte])))
+                pieces.append((place, bytearray([byte])))
         for at, (address, data) in enumerate(pieces[:PATCHES]):
             self.batch.patch(row, address, bytes(data), first=at)
-
-    @cached_property
-    def _granule(self) -> int:
-        """Bits of an address within which bytes that follow each other do so in storage."""
-        granules = [space.granule for space in self.isa.spaces.values() if space.translation is not None]
-        return min([PAGE, *granules])
 
     def state(self, row: NDArray[np.int64], background: Background) -> State:
         """A row as a state of the plain machine."""

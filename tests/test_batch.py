@@ -14,7 +14,7 @@ from isa_specs.encoding import EncodeError, decoder
 from isa_specs.load import load
 from machine.agreement import Agreement
 from machine.batch import STATUS, Batch, random_rows
-from machine.cases import Backed, Background
+from machine.cases import Backed, Background, Sampler
 from machine.errors import MachineError
 from machine.generated.emit import Unit
 from machine.generated.numba_route import NumbaCompiled
@@ -166,6 +166,21 @@ def test_long_stores_over_lines_pages_code_and_the_end_of_storage() -> None:
         assert long > 50
     storage = batch.states[0].record.spaces["storage"]
     assert all(storage.page(page) == data for page, data in background.pages["storage"].items())
+
+
+@pytest.mark.parametrize("name", ["third_generation", "paged", "s370", "x86"])
+def test_where_instructions_come_from(name: str) -> None:
+    isa = load(name)
+    sampler, plain = Sampler(JittedMachine(isa)), Machine(isa)
+    background = sampler.background(1, 1)
+    rows = np.concatenate([sampler.rows(form, 1, 1, 20, background) for form in isa.forms[:8]])
+    rows[:, sampler.batch.state_words :] = 0  # no patches
+    found = sampler.batch.origins(rows, 3)
+    for row, places in zip(rows, found.tolist(), strict=True):
+        state = sampler.state(row, background)
+        expected = [plain.fetch_place(state, i) for i in range(3)]
+        assert places == [place[1] if place is not None and place[0] == sampler.batch.space else -1 for place in expected]
+    assert 0 < (found < 0).sum() < found.size
 
 
 def test_mistakes() -> None:

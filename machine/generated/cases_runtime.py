@@ -10,6 +10,8 @@ from machine.generated.primitives import (
     ARGUMENT_WORDS,
     ARGUMENTS,
     COPY,
+    COUNTER,
+    COUNTER_MASK,
     LD,
     LINE_BYTES,
     LINES,
@@ -28,6 +30,7 @@ from machine.generated.primitives import (
     WATCHES,
     WATCHES_END,
     exported,
+    fetch_byte,
     outline,
     run,
 )
@@ -228,4 +231,25 @@ def cases(s: int, rows: int, count: int, stride: int, base: int, patches: int, s
             PREFETCH(row + 3 * stride + near + 64 * j)
         SET_LINK(s + ROW, row)
         case(s, row, base, patches, stores, limit)
+    return count
+
+
+@exported
+def origins(s: int, rows: int, count: int, stride: int, n: int, cover: int, found: int) -> int:
+    """For each row where the first ``n`` bytes at its counter come from in the space that ``cover`` is of, -1 for those that are fetched
+    from elsewhere or refused: what is read last is the byte."""
+    ST(s + ONCE, 0)
+    for i in range(0, count):
+        SET_LINK(s + ROW, rows + i * stride)
+        ST(s + CONTEXT, UNKNOWN)
+        counter = LD(s + COUNTER)
+        for j in range(0, n):
+            place = -1
+            if fetch_byte(s, counter + j & COUNTER_MASK) >= 0:
+                k = LD(s + WATCHES_END)
+                if k != LD(s + WATCHES) and LD(k - 16) == cover:
+                    place = LD(k - 8)
+            ST(found + 8 * (i * n + j), place)
+            unwatch(s)
+        unlog(s, LD(s + LOG))
     return count

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from machine.errors import MachineError
 from machine.generated.llvm import Module
 
-EXPORTED = {"run": 2, "peek": 1, "prepare": 1, "forget": 1, "deliver": 3, "cases": 10,
+EXPORTED = {"run": 2, "peek": 1, "prepare": 1, "forget": 1, "deliver": 3, "cases": 10, "origins": 7,
             "enter": 2, "leave": 2, "turn": 5, "assist": 4}  # and how many arguments they have
 INLINING = 60  # LLVM's own 225 takes a third longer and runs no faster
 WHOLE = 1000  # in a region, where constants make little of what is inlined
