@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from checker.term import MAX_WORD, Term, alignment
+from checker.term import MAX_WORD, Term, alignment, chosen
 from isa_specs.ops import OPERATORS, Operator, to_signed
 
 T = TypeVar("T")
@@ -98,6 +98,8 @@ class BitVectors:
                 return self.false if b.data >> inner.width else self.eq(inner, self.const(inner.width, b.data))
             if b.op == "const" and a.op == "concat":
                 return self._split_equality(a, b)
+            if b.op == "const" and a.op == "add" and a.args[1].op == "const":
+                return self.eq(a.args[0], self.const(a.width, b.data - a.args[1].data))
             if a.op == "zext" and b.op == "zext" and a.data == b.data:
                 return self.eq(a.args[0], b.args[0])
             if a.op == "concat" and b.op == "concat" and a.args[-1].op == b.args[-1].op == "const":
@@ -152,7 +154,10 @@ class BitVectors:
         return None
 
     def _joined(self, name: str, a: Term, b: Term) -> Term | None:
-        """``x and not x`` is false, ``x and (x and y)`` is ``x and y``, ``x and (x or y)`` is ``x``; and the other way round."""
+        """``x and not x`` is false, ``x and (x and y)`` is ``x and y``, ``x and (x or y)`` is ``x``; and the other way round. Of two
+        numbers that are less than the same, one says it."""
+        if a.op == b.op and a.op in ("ult", "ule") and a.args[1] is b.args[1] and a.args[0].op == b.args[0].op == "const":
+            return a if (a.args[0].data > b.args[0].data) is (name == "and") else b
         for x, y in ((a, b), (b, a)):
             if y.op == "xor" and y.args[0] is x and y.args[1] is self.true:
                 return self.false if name == "and" else self.true
@@ -253,8 +258,8 @@ class BitVectors:
             then = then.args[1]
         if other.op == "ite" and other.args[0] is condition:
             other = other.args[2]
-        if then is other:
-            return then
+        if then is other or then is chosen(other, condition):
+            return other
         if then.op == "concat" and other.op == "concat" and len(then.args) == len(other.args):
             pairs = list(zip(then.args, other.args, strict=True))
             if all(a.width == b.width for a, b in pairs):  # what is taken apart again is chosen part by part

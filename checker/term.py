@@ -129,6 +129,17 @@ def _known(term: Term) -> tuple[int, int]:
     return 0, 0
 
 
+def chosen(term: Term, condition: Term) -> Term:
+    """What a term comes to where ``condition`` holds, as far as both ask which number the same term is."""
+    if condition.op == "eq" and condition.args[1].op == "const":
+        while term.op == "ite":
+            asked = term.args[0]
+            if asked.op != "eq" or asked.args[0] is not condition.args[0] or asked.args[1].op != "const":
+                break
+            term = term.args[1 if asked is condition else 2]
+    return term
+
+
 def alignment(base: Term | None) -> int:
     """How many low bits of an address are zero for certain."""
     if base is None:

@@ -140,6 +140,41 @@ def test_addresses_said_to_be_apart_differ(seed: int) -> None:
             assert not apart(a, b) or x != y
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32))
+def test_choices_by_number(seed: int) -> None:
+    pick, t = random.Random(seed), Terms()
+    x, numbers = t.var("x", 3), range(8)
+
+    def condition(depth: int) -> tuple[Term, list[int]]:
+        if depth and pick.random() < 0.4:
+            (a, holds), (b, other) = condition(depth - 1), condition(depth - 1)
+            row = OPERATORS[pick.choice(("and", "or"))]
+            return t.apply(row, (a, b)), [row.plain(1, i, j) for i, j in zip(holds, other, strict=True)]
+        row, k, distance = OPERATORS[pick.choice(("eq", "eq", "eq", "ult", "ule"))], pick.choice((1, 2, 5)), pick.choice((0, 0, 0, 1, 6))
+        moved, constant = t.add(x, t.const(3, distance)), t.const(3, k)
+        return t.apply(row, (constant, moved)), [int(row.plain(3, k, number + distance & 7)) for number in numbers]
+
+    made = [(t.var(name, 8), [value] * 8) for value, name in enumerate("ab")]
+    for _ in range(12):
+        (c, holds), (a, values), (b, others) = condition(pick.choice((0, 2))), pick.choice(made[:2]), pick.choice(made[-2:])
+        if pick.random() < 0.3:
+            (a, values), (b, others) = (b, others), (a, values)
+        made.append((t.ite(c, a, b), [i if h else j for h, i, j in zip(holds, values, others, strict=True)]))
+    for number in numbers:
+        found = Evaluator([term for term, _ in made])(Model({"x": number, "a": 0, "b": 1}))
+        assert found == [values[number] for _, values in made]
+
+
+def test_one_of_many_written_is_chosen_once() -> None:
+    t = Terms()
+    x, before, after = t.var("x", 4), t.var("before", 8), t.var("after", 8)
+    value = t.ite(t.eq(x, t.const(4, 9)), after, before)
+    for k in range(9):
+        value = t.ite(t.eq(x, t.const(4, k)), before, value)
+    assert value is t.ite(t.eq(x, t.const(4, 9)), after, before)
+
+
 def filled(seed: int) -> Grown:
     grown = Grown(seed)
     grown.model.cells = {("memory", at): grown.random.getrandbits(8) for at in range(1 << 9)}
