@@ -6,8 +6,10 @@ first everything that can be zero at once, then value by value, preferring that 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from heapq import heappop, heappush
 from typing import Any
 
@@ -49,6 +51,21 @@ class Evaluator:
         self.slots = {term: at for at, term in enumerate(order)}
         self.plan = [(_rule(term), term, tuple([self.slots[arg] for arg in term.args])) for term in order]
 
+    @cached_property
+    def _quick(self) -> list[tuple[Callable[..., Any] | None, int, int, tuple[int, ...], Rule, Term]]:
+        """The plan for when only the values of the roots are wanted: operators and choices without a call of their rule, and stores to
+        memories that nobody else looks at in place, for a copy at each of thousands takes quadratic time."""
+        users = Counter([arg for _, _, args in self.plan for arg in args] + [self.slots[root] for root in self.roots])
+        quick: list[tuple[Callable[..., Any] | None, int, int, tuple[int, ...], Rule, Term]] = []
+        for rule, term, args in self.plan:
+            row = OPERATORS.get(term.op)
+            if row is not None and len(args) == 2:
+                quick.append((row.plain, term.args[0].width, (1 << term.width) - 1, args, rule, term))
+            else:
+                own = term.op == "store" and term.args[0].op == "store" and users[args[0]] == 1
+                quick.append((None, 0, 0, args, _store_in_place if own else rule, term))
+        return quick
+
     def values(self, model: Model) -> list[Any]:
         """The values of all terms: integers, and (base name, overlay) for memories."""
         values: list[Any] = []
@@ -58,7 +75,14 @@ class Evaluator:
 
     def __call__(self, model: Model) -> list[Any]:
         """The values of the roots."""
-        values = self.values(model)
+        values: list[Any] = []
+        for plain, width, mask, args, rule, term in self._quick:
+            if plain is not None:
+                values.append(plain(width, values[args[0]], values[args[1]]) & mask)
+            elif term.op == "ite":
+                values.append(values[args[1]] if values[args[0]] else values[args[2]])
+            else:
+                values.append(rule(model, term, [values[at] for at in args]))
         return [values[self.slots[root]] for root in self.roots]
 
     def holds(self, model: Model) -> bool:
@@ -133,6 +157,12 @@ def _select(model: Model, term: Term, args: list[Any]) -> int:
 def _store(model: Model, term: Term, args: list[Any]) -> Any:
     (base, overlay), address, value = args
     return base, {**overlay, address: value}
+
+
+def _store_in_place(model: Model, term: Term, args: list[Any]) -> Any:
+    (base, overlay), address, value = args
+    overlay[address] = value
+    return base, overlay
 
 
 def _same(model: Model, term: Term, args: list[Any]) -> int:

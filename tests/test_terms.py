@@ -253,6 +253,25 @@ def test_conjuncts_hold_when_all_do(seed: int) -> None:
     assert all(Evaluator(parts)(grown.model)) == all(value for _, value in made)
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32))
+def test_stores_leave_what_others_look_at(seed: int) -> None:
+    """Of a chain of stores some memories are looked at once more, wanted themselves, or chosen between."""
+    t, rng = Terms(), random.Random(seed)
+    memories = [t.memory("m", 16, 8)]
+    for step in range(12):
+        onto = memories[-1] if rng.random() < 0.8 else rng.choice(memories)
+        memories.append(t.store(onto, t.var(f"a{step}", 16), t.const(8, step + 1)))
+        if rng.random() < 0.3:
+            memories.append(t.ite(t.var("c", 1), memories[-1], rng.choice(memories)))
+    roots = [t.select(memory, t.var("r", 16)) for memory in rng.sample(memories, 3)] + rng.sample(memories, 2) + memories[-1:]
+    model = Model({f"a{step}": rng.randrange(5) for step in range(12)} | {"r": rng.randrange(5), "c": rng.getrandbits(1)})
+    evaluator = Evaluator(roots)
+    values = evaluator.values(model)
+    assert evaluator(model) == [values[evaluator.slots[root]] for root in roots]
+    assert evaluator(model) == evaluator(model)
+
+
 def test_conjuncts_of_shared_conditions_are_few() -> None:
     t = Terms()
     condition = t.var("x", 1)
