@@ -19,7 +19,7 @@ from checker.models import Evaluator, Model
 from checker.obligations import Asker
 from checker.regions import OUTSIDE, regions
 from checker.states import States
-from checker.steps import Step
+from checker.steps import ELSEWHERE, Step
 from checker.term import Term, walk
 from checker.terms import Terms
 from isa_specs import core
@@ -64,7 +64,7 @@ class Cells(dict[tuple[str, int], int]):
         return value
 
     def _looked_up(self, key: tuple[str, int], default: int) -> int:
-        name, index = key[0][len(PREFIX) :], key[1]
+        name, index = key[0][len(PREFIX) :].removesuffix(ELSEWHERE), key[1]
         if name in self.state.arrays or name in self.state.memory:
             return self.state.get((name, index))
         place = self.machine.place(self.machine.isa.spaces[name], index, self.state, READ)
@@ -166,7 +166,7 @@ class Readings:
         machine, recorder = self.machines[case.ones], Recorder()
         before, after = case.state, case.state.copy()
         outcome = machine.execute(case.decoded.form, case.decoded.fields, case.decoded.length, after, recorder)
-        self.fair(case.decoded.form, before, outcome, recorder)
+        self.fair(reads[0], before, outcome, recorder)
         model = self.model(case)
         for place, read in enumerate(reads):
             values = dict(zip(read.layout, read.evaluator(model), strict=True))
@@ -203,9 +203,10 @@ class Readings:
         question = Question("evaluated", [*given, t.negate(t.all(results))], (), self.symbolic.fields(read.form), False)
         return asker.ask(question).verdict
 
-    def fair(self, form: core.Form, before: State, outcome: Outcome, recorder: Recorder) -> None:
-        """Translations that fault, and views of storage that overlap, are decided elsewhere (see checker.translations)."""
-        used = (self.isa.spaces[name] for name in sorted(self.footprints.form(form).spaces))
+    def fair(self, read: Read, before: State, outcome: Outcome, recorder: Recorder) -> None:
+        """Translations that fault, and views of storage that overlap, are decided elsewhere (see checker.translations). What a table
+        holds where it has been moved to is not part of the state before."""
+        used = (self.isa.spaces[name] for name in sorted(self.footprints.form(read.form).spaces))
         identities = [space.identity for top in used for space in levels(top) if space.translation is not None]
         whole = all(identity is not None and self.machine.evaluate(identity, before) for identity in identities)
         if not whole and isinstance(outcome, Trapped) and outcome.kind == "memory" and outcome.trap.name in self.faults:
@@ -216,6 +217,8 @@ class Readings:
             place = self.machine.place(space, view[1], before, READ)
             if place is None:
                 raise Skipped("written, but not to be read")
+            if space in read.step.moved.values() and place not in recorder.read | recorder.written:
+                raise Skipped("a table is moved")
             if owner.setdefault(place, space.view.name) != space.view.name and place in recorder.written:
                 raise Skipped("views overlap")
         if recorder.looked_at_traces(self.isa):
@@ -261,7 +264,7 @@ class Readings:
             for index, cell in overlay.items():
                 place: Place | None = (name, index)
                 if name not in before.arrays and name not in before.memory:
-                    place = self.machine.place(self.isa.spaces[name], index, before, READ)
+                    place = self.machine.place(self.isa.spaces[name.removesuffix(ELSEWHERE)], index, before, READ)
                 if place is None:
                     raise Differ(f"{name}({index:#x}) is written where nothing is")
                 expected[place] = cell

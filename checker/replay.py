@@ -14,7 +14,7 @@ from checker.definitions import Question
 from checker.footprint import Footprints
 from checker.models import Evaluator, Model
 from checker.states import States
-from checker.steps import Start, Step
+from checker.steps import Start, Step, elsewhere
 from checker.term import Term, sparse, walk
 from isa_specs import core
 from isa_specs.assembly import disassemble
@@ -66,11 +66,11 @@ class Replayer:
 
     # ---- what a witness is asked to satisfy besides --------------------------------------------
 
-    def conveniences(self, question: Question, *, placed: int, identity: bool | None) -> list[Term]:
+    def conveniences(self, question: Question, *, placed: int, identity: bool | None, far: bool = False) -> list[Term]:
         """Conditions under which a model can be laid out: the instruction can be fetched, undefined results are zero; with
         ``identity`` translations are the identity, with False all but the fetch's, with None only what is accessed is mapped to itself
-        (the profile may forbid states without translation); unless ``placed`` is 0, code lies there and
-        tables apart from it and from each other. They narrow the search for a witness, never a verdict."""
+        (the profile may forbid states without translation); unless ``placed`` is 0, code lies there, and tables apart from it and from
+        each other; they do not move, or with ``far`` may. They narrow the search for a witness, never a verdict."""
         t, symbolic = self.terms, self.states.symbolic
         out: list[Term] = []
         for _, step in question.runs:
@@ -84,8 +84,7 @@ class Replayer:
                     if space.identity is not None and (identity or space not in self.fetched):
                         out.append(symbolic.expr(space.identity, start))
             out += self.mapped(start, alone=identity is None)
-            # A space is one array in the model, wherever its base moves to: on the machine too if it stays.
-            out += [t.eq(step.after(name), start[name]) for name in step.moved]
+            out += self.settled(question, start, step, stays=not far)
             if self.isa.fetch is not None:
                 here = start[self.isa.counter.name]
                 last = t.add(here, t.extend(question.fields["ilen"], here.width, False)) if here.width >= 4 else here
@@ -94,6 +93,20 @@ class Replayer:
                     out.append(t.negate(fetched.trapped(t)))
         for label in dict.fromkeys(step.label for _, step in question.runs):
             out += [t.eq(value, t.const(value.width, 0)) for value in symbolic.undefined_values(label)]
+        return out
+
+    def settled(self, question: Question, start: Start, step: Step, *, stays: bool) -> list[Term]:
+        """Where tables are whose base is assigned: where they were, holding what they held, or else, unless ``stays``, far from there."""
+        t, out = self.terms, []
+        for base, space in step.moved.items():
+            same = t.eq(step.after(base), start[base])
+            far = t.eq(step.after(base), t.add(start[base], t.const(start[base].width, 1 << start[base].width - 1)))
+            out.append(same if stays else t.either(same, far))
+            there, here = start[elsewhere(space)], step.after(space.name)
+            for term in walk([*question.asserted, *step.written.values()]):
+                if term.op == "select" and term.args[0] is there:
+                    alike = t.eq(term, t.select(here, term.args[1]))
+                    out.append(alike if stays else t.either(t.negate(same), alike))
         return out
 
     def mapped(self, start: Start, *, alone: bool) -> list[Term]:
@@ -141,6 +154,7 @@ class Replayer:
     def accessed(self, question: Question, start: Start, step: Step) -> list[tuple[core.Space, list[Term]]]:
         """The addresses at which a question looks at the views of one of its runs."""
         views = {start[name].data: space for name, space in self.isa.spaces.items() if space.view is space}
+        views |= {start[elsewhere(space)].data: space for space in self.tables}
         found: dict[str, dict[Term, None]] = {}
         for term in walk([*question.asserted, *step.written.values()]):
             if term.op in ("select", "store"):
@@ -178,7 +192,7 @@ class Replayer:
             for name in state.memory:
                 term = start[name]
                 state.memory[name] = Memory((at, v) for (base, at), v in model.cells.items() if base == term.data)
-            self.lay_out(state, start, model)
+            self.lay_out(state, step, model)
             out.append(state)
         return out
 
@@ -190,22 +204,23 @@ class Replayer:
             return self.states.controls.get(control, 0) if control != term.data else model.values.get(term.data, 0)
         return int(Evaluator([term])(model)[0])
 
-    def lay_out(self, state: State, start: Start, model: Model) -> None:
-        """Put the cells of views where the machine finds them."""
+    def lay_out(self, state: State, step: Step, model: Model) -> None:
+        """Put the cells of views where the machine finds them, those of a table that moves where it is by then."""
         held: dict[Place, int] = {}
+        views = [(space, step.start[name], None) for name, space in self.isa.spaces.items() if not space.physical and space.view is space]
+        moved = [(space, step.start[elsewhere(space)], self.value(step.after(base), model)) for base, space in step.moved.items()]
         waiting = [
-            (space, address, value)
-            for name, space in self.isa.spaces.items()
-            if not space.physical and space.view is space
+            (space, address, value, base)
+            for space, term, base in [*views, *moved]
             for (memory, address), value in sorted(model.cells.items())
-            if memory == start[name].data
+            if memory == term.data
         ]
         while waiting:
             later = []
-            for space, address, value in waiting:
-                place = self.machine.place(space, address, state, 0)
+            for space, address, value, base in waiting:
+                place = self.machine.place(space, address, state if base is None else self.based(state, space, base), 0)
                 if place is None:  # its page may be mapped by a table not yet in place
-                    later.append((space, address, value))
+                    later.append((space, address, value, base))
                     continue
                 if held.setdefault(place, value) != value:
                     raise NotReplayable(f"two views of {place[0]}({place[1]:#x}) with unlike contents")
@@ -213,6 +228,13 @@ class Replayer:
             if len(later) == len(waiting):
                 raise NotReplayable(f"{later[0][0].name}({later[0][1]:#x}) cannot be reached in the witness state")
             waiting = later
+
+    def based(self, state: State, space: core.Space, base: int) -> State:
+        """The state with the table elsewhere."""
+        assert space.base is not None
+        state = state.copy()
+        state.cells[space.base.name] = base
+        return state
 
     def encode(self, question: Question, form: core.Form, model: Model) -> tuple[bytes, dict[str, int]]:
         fields = {name: self.value(term, model) for name, term in question.fields.items() if name != "ilen"}

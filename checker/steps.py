@@ -9,6 +9,8 @@ from checker.term import Term
 from checker.terms import Terms
 from isa_specs import core
 
+ELSEWHERE = "@elsewhere"
+
 
 @dataclass
 class Trapping:
@@ -31,7 +33,7 @@ class Step:
     written: dict[str, Term] = field(default_factory=dict)
     completes: Term | None = None
     label: str = ""
-    moved: dict[str, None] = field(default_factory=dict)  # base components written before their space was accessed
+    moved: dict[str, core.Space] = field(default_factory=dict)  # tables accessed after their base was assigned
     marks: dict[str, Term] = field(default_factory=dict)
     regions: dict[str, Term] = field(default_factory=dict)
 
@@ -58,6 +60,11 @@ class Start:
         return found
 
 
+def elsewhere(space: core.Space) -> str:
+    """The view of a table after its base was assigned: what lies there is unknown, and need not be what the table held before."""
+    return space.name + ELSEWHERE
+
+
 def unknown(terms: Terms, isa: core.Isa, prefix: str, name: str) -> Term:
     """A variable for the component or view ``name``; ``prefix`` tells apart the states that differ in it."""
     if name in isa.cells:
@@ -65,5 +72,5 @@ def unknown(terms: Terms, isa: core.Isa, prefix: str, name: str) -> Term:
     if name in isa.arrays:
         array = isa.arrays[name]
         return terms.memory(prefix + name, array.index_width, array.width)
-    space = isa.spaces[name]
+    space = isa.spaces[name.removesuffix(ELSEWHERE)]
     return terms.memory(prefix + name, space.address_width, space.cell_width)

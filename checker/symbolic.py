@@ -12,14 +12,14 @@ from typing import Any
 
 from checker.facts import Facts
 from checker.regions import OUTSIDE
-from checker.steps import Start, Step, Trapping
+from checker.steps import Start, Step, Trapping, elsewhere
 from checker.term import Term
 from checker.terms import Terms
 from isa_specs import core
 from isa_specs.expressions import ILEN_WIDTH
 from isa_specs.ops import OPERATORS
 
-MOVED = "@moved"  # whether the counter has been assigned
+MOVED = "@moved "  # whether a component has been assigned: the counter, or the base of a table
 
 
 class Symbolic:
@@ -27,6 +27,7 @@ class Symbolic:
 
     def __init__(self, terms: Terms, isa: core.Isa):
         self.terms, self.isa = terms, isa
+        self.bases = [MOVED + space.base.name for space in isa.spaces.values() if space.base is not None]
         self._undefined: dict[tuple[object, ...], Term] = {}
 
     # ---- entry points -----------------------------------------------------------------------
@@ -150,7 +151,7 @@ class _Run:
         self.owner, self.terms, self.isa = owner, owner.terms, owner.isa
         self.start, self.fields = start, fields
         self.step = Step(start, label=label)
-        self.state: dict[str, Term] = {}
+        self.state: dict[str, Term] = dict.fromkeys(owner.bases, self.terms.false)
         self.live = self.terms.true  # nothing has trapped so far
         self.path = self.terms.true  # condition of the branch being run
         self.trail: list[object] = [label]
@@ -164,27 +165,27 @@ class _Run:
         t, counter = self.terms, self.isa.counter
         here = self.start[counter.name]
         self.fields["next"] = t.add(here, t.extend(self.fields["ilen"], counter.width, False)) if counter.width >= ILEN_WIDTH else here
-        self.state[MOVED] = t.false
+        self.state[MOVED + counter.name] = t.false
         self.block(block, {})
-        step = self.finish()
-        self._settle_counter(step.written)
-        return step
+        return self.finish()
 
     def body(self, block: list[core.Stmt], env: dict[str, Term]) -> Step:
         self.block(block, env)
-        step = self.finish()
-        step.written.pop(MOVED, None)
-        return step
+        return self.finish()
 
     def finish(self) -> Step:
         self.step.completes = self.live
-        self.step.written = dict(self.state)
+        self.step.written = self.left()
         return self.step
 
-    def _settle_counter(self, written: dict[str, Term]) -> None:
-        moved = written.pop(MOVED)
+    def left(self) -> dict[str, Term]:
+        """What has been written so far; an instruction that did not assign the counter goes on at ``next``."""
         name = self.isa.counter.name
-        written[name] = self.terms.ite(moved, written.get(name, self.start[name]), self.fields["next"])
+        written = {key: value for key, value in self.state.items() if not key.startswith(MOVED)}
+        moved = self.state.get(MOVED + name)
+        if moved is not None:
+            written[name] = self.terms.ite(moved, written.get(name, self.start[name]), self.fields["next"])
+        return written
 
     # ---- statements --------------------------------------------------------------------------------
 
@@ -202,8 +203,8 @@ class _Run:
             env[s.name] = self.expr(s.value, env)
         elif isinstance(s, core.Write):
             self.state[s.cell.name] = self.expr(s.value, env)
-            if s.cell is self.isa.counter and MOVED in self.state:
-                self.state[MOVED] = t.true
+            if MOVED + s.cell.name in self.state:
+                self.state[MOVED + s.cell.name] = t.true
         elif isinstance(s, core.WriteElement):
             index, value = self.expr(s.index, env), self.expr(s.value, env)
             self.state[s.array.name] = t.store(self.get(s.array.name), index, value)
@@ -241,11 +242,8 @@ class _Run:
         if condition is not t.false:
             kept = None
             if trap.keeps_effects:
-                kept = dict(self.state)
-                if trap.ending == "complete" and MOVED in kept:
-                    self._settle_counter(kept)
-                else:
-                    kept.pop(MOVED, None)
+                kept = self.left()
+                if trap.ending != "complete" or MOVED + self.isa.counter.name not in self.state:
                     kept.pop(self.isa.counter.name, None)
             self.step.traps.append(Trapping(condition, trap, args, trap.kind, kept))
         self.live = t.both(self.live, t.negate(self.path))
@@ -373,29 +371,40 @@ class _Run:
     # ---- spaces ------------------------------------------------------------------------------------------
 
     def read_space(self, space: core.Space, address: Term, width: int) -> Term:
-        self.note_base(space)
-        t, memory = self.terms, self.get(space.view.name)
-        count = width // space.cell_width
+        t, moved = self.terms, self.moved(space)
+        value = self.cells(self.get(space.view.name), space, address, width)
+        return value if moved is t.false else t.ite(moved, self.cells(self.get(elsewhere(space)), space, address, width), value)
+
+    def cells(self, memory: Term, space: core.Space, address: Term, width: int) -> Term:
+        t, count = self.terms, width // space.cell_width
         if count == 1:
             return t.select(memory, address)
         cells = [t.select(memory, t.add(address, t.const(space.address_width, k))) for k in range(count)]
         return t.concat(cells[::-1] if self.isa.little else cells)
 
-    def note_base(self, space: core.Space) -> None:
-        if space.base is not None and space.base.name in self.state:
-            self.step.moved.setdefault(space.base.name)
+    def moved(self, space: core.Space) -> Term:
+        """Whether the space is a table whose base has been assigned: what is there now need not be what was there before."""
+        if space.base is None or (moved := self.state[MOVED + space.base.name]) is self.terms.false:
+            return self.terms.false
+        self.step.moved[space.base.name] = space
+        return moved
 
     def write_space(self, space: core.Space, address: Term, value: Term) -> None:
-        self.note_base(space)
-        t, name = self.terms, space.view.name
-        memory = self.get(name)
+        t, moved = self.terms, self.moved(space)
+        if moved is not t.true:
+            self.store(space.view.name, space, address, value, t.negate(moved))
+        if moved is not t.false:
+            self.store(elsewhere(space), space, address, value, moved)
+
+    def store(self, name: str, space: core.Space, address: Term, value: Term, when: Term) -> None:
+        t, memory = self.terms, self.get(name)
         size = space.cell_width
         count = value.width // size
         for k in range(count):
             low = (k if self.isa.little else count - 1 - k) * size
             at = address if count == 1 else t.add(address, t.const(space.address_width, k))
             memory = t.store(memory, at, t.extract(value, low + size - 1, low))
-        self.state[name] = memory
+        self.state[name] = t.ite(when, memory, self.get(name))
 
 
 _RETURNED = object()

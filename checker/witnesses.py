@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 COLUMNS = {"square": ("virtual machine", "real machine"), "single": ("before", "after")}
 SENSITIVITIES = ("control", "location", "mode", "resource")
 MAX_ROWS = 14
-# Where the code lies (0: wherever the model has it), and whether translation is the identity (None: by the tables alone).
-ATTEMPTS: tuple[tuple[int, bool | None], ...] = ((0x2000, True), (0x3500, True), (0, True), (0x2000, False), (0x2000, None))
+# Where the code lies (0: wherever the model has it), whether translation is the identity (None: by the tables alone), whether tables
+# may move far.
+ATTEMPTS: tuple[tuple[int, bool | None, bool], ...] = (
+    (0x2000, True, False), (0x3500, True, True), (0, True, True), (0x2000, False, False), (0x2000, None, False))
 
 
 @dataclass
@@ -47,8 +49,8 @@ class Witnesses:
         """The witness, replayed if at all possible; ``note`` or ``disputed`` say what went wrong otherwise."""
         problem = ""
         disputed: Shown | None = None
-        for placed, identity in ATTEMPTS:
-            pending = self.asker.ask(self.convenient(question, placed, identity), model=True)
+        for placed, identity, far in ATTEMPTS:
+            pending = self.asker.ask(self.convenient(question, placed, identity, far), model=True)
             if pending.verdict != "sat":
                 problem = problem or (
                     "no witness that can be laid out on the machine" if pending.verdict == "unsat" else pending.answer.reason
@@ -81,13 +83,13 @@ class Witnesses:
         """Have the first attempt of :meth:`find` solved while others are minimised and replayed."""
         self.asker.ask(self.convenient(question, *ATTEMPTS[0]), model=True)
 
-    def convenient(self, question: Question, placed: int, identity: bool | None) -> Question:
+    def convenient(self, question: Question, placed: int, identity: bool | None, far: bool) -> Question:
         """The question narrowed to states that can be laid out on the machine."""
         more = question.more
         return replace(
             question,
-            asserted=[*question.asserted, *self.replayer.conveniences(question, placed=placed, identity=identity)],
-            more=None if more is None else lambda: self.convenient(more(), placed, identity),
+            asserted=[*question.asserted, *self.replayer.conveniences(question, placed=placed, identity=identity, far=far)],
+            more=None if more is None else lambda: self.convenient(more(), placed, identity, far),
         )
 
     def twin(self, name: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from checker.definitions import Question
+from checker.deliveries import is_delivery
 from checker.obligations import Asker
 from checker.readings import Case, Differ, Read, Skipped
 from checker.readings import Readings as BothReadings
@@ -12,8 +13,9 @@ from checker.replay import NotReplayable, Replayer
 from checker.term import Term
 from checker.witnesses import ATTEMPTS
 from isa_specs import core
-from isa_specs.encoding import decoder
+from isa_specs.encoding import Decoded, decoder
 from machine.sampling import number
+from machine.state import State
 
 __all__ = ["Case", "Differ", "Read", "Readings", "Skipped"]
 
@@ -39,7 +41,7 @@ class Readings(BothReadings):
         """A state in which the form comes to ``target``, asked of the solver; None when there is none that can be laid out."""
         fields = self.symbolic.fields(read.form)
         conditions = [self.states.legal(self.start), self.symbolic.sound_fields(read.form, self.start, fields), target]
-        for placed, identity in ATTEMPTS:
+        for placed, identity, _ in ATTEMPTS:
             question = Question("reached", conditions, (("state", read.step),), fields, False)
             question.asserted = conditions + self.replayer.conveniences(question, placed=placed, identity=identity)
             case = self.laid_out(read.form, question, asker)
@@ -60,11 +62,19 @@ class Readings(BothReadings):
         model = pending.model()
         try:
             state = self.replayer.states_of(question, model)[0]
-            code, _ = self.replayer.encode(question, form, model)
+            told = {name: self.replayer.value(term, model) for name, term in question.fields.items() if name in form.fields}
+            fields = told if is_delivery(form) else self.replayer.encode(question, form, model)[1]
         except NotReplayable:
             return None
-        decoded = self.decode(form, code, state)
+        decoded = self.found(form, fields, state)
         return None if decoded is None else Case(state, decoded)
+
+    def found(self, form: core.Form, fields: dict[str, int], state: State) -> Decoded | None:
+        """The fields as the decoder delivers them in the state, if it is the form it finds; an interrupt's, if it is taken there."""
+        if not is_delivery(form):
+            return self.decode(form, decoder(self.isa).encode(form, fields), state)
+        taken = form.where is None or self.machine.evaluate(form.where, state, fields)
+        return Decoded(form, fields, 0) if taken else None
 
     def near(self, case: Case, rng: random.Random) -> Case | None:
         """The case with a few values changed, if that is still a legal state and the same form."""
@@ -76,5 +86,5 @@ class Readings(BothReadings):
             state.put((name, index), number(width, rng))
         if self.machine.legal(state):
             return None
-        decoded = self.decode(case.decoded.form, decoder(self.isa).encode(case.decoded.form, case.decoded.fields), state)
+        decoded = self.found(case.decoded.form, case.decoded.fields, state)
         return None if decoded is None else Case(state, decoded, rng.random() < 0.5)

@@ -364,6 +364,22 @@ def test_memory_faults_are_set_aside() -> None:
     assert profile(report).broken == ["FAULTS_LESS"]
 
 
+MOVABLE = "space table : bits(8) -> byte at base onto storage\n"
+
+
+@pytest.mark.parametrize(("body", "broken"), [
+    ("let a = table(g[q], 8)\nbase <- g[0]\ng[r] <- zext(mask, 8) when a != table(g[q], 8)", True),
+    ("table(g[q], 8) <- 1\nbase <- g[0]\ntable(g[q], 8) <- 2\ng[r] <- zext(mask, 8) when table(g[q], 8) != 2", False),
+    ("base <- g[0] when g[1] == 0\nlet a = table(g[q], 8)\ng[r] <- zext(mask, 8) when g[1] != 0 and a != table(g[q], 8)", False),
+])
+def test_a_table_that_moves_may_hold_anything(body: str, broken: bool) -> None:
+    """Before and after it is moved it need not hold the same; and what is stored in it is found there."""
+    report = judge(toy({"MOVES": body}, more=MOVABLE, profile=monitor(base=": guest")))
+    assert profile(report).broken == (["MOVES"] if broken else [])
+    assert profile(report).unknown == []
+    assert find(report, "MOVES").sensitive == (["resource"] if broken else [])
+
+
 # ---- controls ------------------------------------------------------------------------------------
 
 
