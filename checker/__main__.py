@@ -1,7 +1,5 @@
 """``python -m checker``: the ``vcheck`` command."""
 
-import sys
+from checker.cli import command
 
-from checker.cli import main
-
-sys.exit(main())
+command()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
 from checker.obligations import Asker, Pending
+from checker.precedents import Precedents
 from checker.regions import OUTSIDE, regions
 from checker.states import BEHAVIOUR, OBSERVED, States
 from isa_specs import core
@@ -90,6 +92,7 @@ class Classifier:
 
     def __init__(self, states: States, asker: Asker, footprints: Footprints):
         self.states, self.asker, self.footprints = states, asker, footprints
+        self.precedents = Precedents()
 
     def innocuous(self, footprint: Footprint) -> bool:
         """The ``flow`` certificate: touches nothing the definitions vary, so every pair of runs is the same run."""
@@ -100,25 +103,25 @@ class Classifier:
         return not touched & varied and not footprint.executes
 
     def classify(self, forms: list[core.Form]) -> list[Classified]:
-        """All forms, region by region. Later stages ask only what earlier answers leave open."""
+        """All forms, region by region.
+
+        They take turns, in an order that depends on answers alone, so that terms and texts are the same every time. Whoever has
+        the turn waits for what it asked a round ago; meanwhile the solver is busy with what the others asked. The first form of
+        an instruction goes ahead, because its witnesses are often those of the others."""
         works = [_Work(self, form, region) for form in forms for region in regions(form)]
-        for stage in (
-            _Work.anything,
-            _Work.in_user_mode,
-            _Work.in_supervisor_mode_at_all,
-            _Work.in_supervisor_mode,
-            _Work.over_all_states_at_all,
-            _Work.over_all_states,
-            _Work.supervisor,
-        ):
-            for work in works:
-                work.proceed()
-            for work in works:
-                work.gather()  # what the stage before asked, by now mostly answered
-                if work.certificate == "smt" and not work.vacuous:
-                    stage(work)
+        turns: deque[_Work] = deque()
+        later: dict[tuple[str, str], deque[_Work]] = {}
         for work in works:
-            work.gather()
+            if work.certificate == "flow":
+                continue
+            later.get(work.kin, turns).append(work)
+            later.setdefault(work.kin, deque())
+        while turns:
+            work = turns.popleft()
+            if work.turn():
+                turns.append(work)
+            else:
+                turns.extend(later.pop(work.kin, ()))
         return [item for item in (work.classified() for work in works) if not self.empty(item)]
 
     def empty(self, item: Classified) -> bool:
@@ -140,26 +143,38 @@ class _Work:
 
     def __init__(self, owner: Classifier, form: core.Form, region: str):
         self.owner, self.form, self.region = owner, form, region
+        self.kin = form.instruction, region
+        self.stages = self.ask_all()
         self.footprint = owner.footprints.form(form)
         self.certificate = "flow" if owner.innocuous(self.footprint) else "smt"
         self.define = Definitions(owner.states, form, region)
+        self.encoded = owner.states.symbolic.sound_fields(form, owner.states.free(), self.define.fields)
         self.pending: list[tuple[Judgement, str, Pending]] = []
         self.answers: dict[int, dict[str, Truth]] = {}
         self.restricted, self.unrestricted = Judgement(), Judgement()
-        touched = self.footprint.reads | self.footprint.writes
+        self.touched = self.footprint.reads | self.footprint.writes
         # A component that is neither read nor written cannot make two runs differ.
         self.kinds = [
             kind
             for kind in (*BEHAVIOUR, *OBSERVED)
-            if touched & owner.states.classes[kind] or (self.footprint.executes and owner.states.classes[kind])
+            if self.touched & owner.states.classes[kind] or (self.footprint.executes and owner.states.classes[kind])
         ]
 
     def ask(self, judgement: Judgement, name: str, question: Question) -> None:
-        self.pending.append((judgement, name, self.owner.asker.ask(question)))
+        candidates = self.owner.precedents.candidates(self.form, self.region, question, self.encoded, self.touched)
+        self.pending.append((judgement, name, self.owner.asker.ask(question, model=True, candidates=candidates)))
 
-    def proceed(self) -> None:
-        for _, _, pending in self.pending:
-            pending.proceed()
+    def turn(self) -> bool:
+        """Wait for the answers and ask what comes next; whether anything was left to ask."""
+        under_way = [pending.proceed() for _, _, pending in self.pending]
+        if any(under_way):
+            return True
+        self.gather()
+        for _ in self.stages:
+            if any(pending.settled is None for _, _, pending in self.pending):
+                return True
+            self.gather()
+        return False
 
     def gather(self) -> None:
         for judgement, name, pending in self.pending:
@@ -167,43 +182,54 @@ class _Work:
             judgement.answers[name] = {"sat": True, "unsat": False}.get(verdict)
             if verdict == "sat":
                 judgement.witnesses[name] = pending.question
+                self.owner.precedents.add(self.form, self.region, pending.model())
             elif verdict == "unknown" and name != AT_ALL:  # then they are asked one by one
                 judgement.reasons.append(f"{name}: {pending.answer.reason}")
         self.pending.clear()
 
-    def anything(self) -> None:
+    def ask_all(self) -> Iterator[None]:
+        """Asks stage by stage; later ones only what earlier answers leave open."""
+        yield from self.anything()
+        if not self.vacuous:
+            yield from self.in_user_mode()
+            yield from self.in_supervisor_mode()
+            yield from self.over_all_states()
+            yield from self.supervisor()
+
+    def anything(self) -> Iterator[None]:
         """Mostly every state outside the declared regions traps in every mode; then there is nothing else to ask."""
         if self.region == OUTSIDE:
             self.ask(self.unrestricted, "anything", self.define.runs())
+            yield
 
     @property
     def vacuous(self) -> bool:
         """No legal state of the region gets past its traps."""
         return self.unrestricted.answers.get("anything") is False
 
-    def in_user_mode(self) -> None:
-        define, made = self.define, self.restricted
-        self.ask(made, "control in user mode", define.control(True, user_only=True))
+    def in_user_mode(self) -> Iterator[None]:
+        """Kind by kind, because a witness of one is often a witness of the next."""
+        self.ask(self.restricted, "control in user mode", self.define.control(True, user_only=True))
+        yield
         for kind in self.kinds:
-            self.ask(made, f"{kind} in user mode", define.behaviour(kind, True))
+            self.ask(self.restricted, f"{kind} in user mode", self.define.behaviour(kind, True))
+            yield
 
-    def in_supervisor_mode_at_all(self) -> None:
+    def in_supervisor_mode(self) -> Iterator[None]:
         define, made = self.define, self.restricted
         self.ask_modes(made, True)
+        yield
         if not made.answers["control in user mode"]:
             self.ask(made, "control", define.control(True, user_only=False))
-        kinds = self.open_in_supervisor_mode()
+            yield
+        kinds = [kind for kind in self.kinds if kind != "mode" and not made.answers[f"{kind} in user mode"]]
         if len(kinds) > 1:
             self.ask(made, AT_ALL, define.behaviour(kinds[0], True, user=False, also=kinds[1:]))
-
-    def in_supervisor_mode(self) -> None:
-        kinds = self.open_in_supervisor_mode()
-        if not self.none_at_all(self.restricted, kinds, ""):
+            yield
+        if not self.none_at_all(made, kinds, ""):
             for kind in kinds:
-                self.ask(self.restricted, kind, self.define.behaviour(kind, True, user=False))
-
-    def open_in_supervisor_mode(self) -> list[str]:
-        return [kind for kind in self.kinds if kind != "mode" and not self.restricted.answers[f"{kind} in user mode"]]
+                self.ask(made, kind, define.behaviour(kind, True, user=False))
+            yield
 
     def none_at_all(self, made: Judgement, kinds: list[str], where: str) -> bool:
         """Whether one question has settled all ``kinds``: no two states that differ in any of them tell."""
@@ -220,12 +246,13 @@ class _Work:
         else:
             self.ask(made, "user", self.define.runs_in_user_mode(restricted))
 
-    def supervisor(self) -> None:
+    def supervisor(self) -> Iterator[None]:
         for made in (self.restricted, self.unrestricted):
             if made.answers["user"] is False and "supervisor" not in made.answers:
                 self.ask(made, "supervisor", self.define.runs_in_supervisor_mode())
+        yield
 
-    def over_all_states_at_all(self) -> None:
+    def over_all_states(self) -> Iterator[None]:
         """A witness under the controls is one over all legal states; supervisor states are not restricted by them at all."""
         define, made, known = self.define, self.unrestricted, self.restricted
         for name, found in known.answers.items():
@@ -233,26 +260,23 @@ class _Work:
                 made.answers[name] = found
                 if name in known.witnesses:
                     made.witnesses[name] = known.witnesses[name]
-        if known.answers.get("user"):
-            made.answers["user"] = True
         if "user" not in made.answers:
             self.ask(made, "user", define.runs_in_user_mode(False))
+            yield
         if "control in user mode" not in made.answers:
             self.ask(made, "control in user mode", define.control(False, user_only=True))
-        kinds = self.open_over_all_states()
+            yield
+        kinds = [kind for kind in self.kinds if f"{kind} in user mode" not in made.answers]
+        if made.answers["user"] is False:  # then there is no pair either
+            made.answers.update({f"{kind} in user mode": False for kind in kinds})
+            return
         if len(kinds) > 1:
             self.ask(made, AT_ALL, define.behaviour(kinds[0], False, also=kinds[1:]))
-
-    def over_all_states(self) -> None:
-        kinds = self.open_over_all_states()
-        if self.unrestricted.answers["user"] is False:  # then there is no pair either
-            self.unrestricted.answers.update({f"{kind} in user mode": False for kind in kinds})
-        elif not self.none_at_all(self.unrestricted, kinds, " in user mode"):
+            yield
+        if not self.none_at_all(made, kinds, " in user mode"):
             for kind in kinds:
-                self.ask(self.unrestricted, f"{kind} in user mode", self.define.behaviour(kind, False))
-
-    def open_over_all_states(self) -> list[str]:
-        return [kind for kind in self.kinds if f"{kind} in user mode" not in self.unrestricted.answers]
+                self.ask(made, f"{kind} in user mode", define.behaviour(kind, False))
+            yield
 
     def classified(self) -> Classified:
         for made in (self.restricted, self.unrestricted):

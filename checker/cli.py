@@ -16,7 +16,7 @@ import sys
 import types
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from checker.exitcodes import BROKEN_PIPE, INTERNAL, INTERRUPTED, USAGE, worst
 
@@ -99,6 +99,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vcheck: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def command() -> NoReturn:
+    """The ``vcheck`` program: :func:`main` in a process that ends with it.
+
+    What was built is not taken apart first, which would take a tenth as long as building it."""
+    code = main()
+    if "multiprocessing" not in sys.modules:  # that has children to look after
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _terminated(signal_number: int, frame: types.FrameType | None) -> None:
@@ -216,4 +227,4 @@ def _coloured(asked: argparse.Namespace) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -89,6 +89,37 @@ class Evaluator:
         return all(self(model))
 
 
+def holds(asserted: list[Term], model: Model) -> bool:
+    """Whether all of ``asserted`` are true in a model, looking at no more of them than that takes.
+
+    For a model tried once; an :class:`Evaluator` looks at everything, but prepares that only once."""
+    known: dict[Term, Any] = {}
+    return all(_value(term, model, known) for term in asserted)
+
+
+def _value(root: Term, model: Model, known: dict[Term, Any]) -> Any:
+    stack = [root]
+    while stack:
+        term = stack[-1]
+        op, args = term.op, term.args
+        if op == "ite":
+            condition = known.get(args[0])
+            args = args[:1] if condition is None else args[1:2] if condition else args[2:]
+        missing = [arg for arg in args if arg not in known]
+        if missing:
+            stack += missing
+            continue
+        stack.pop()
+        values = [known[arg] for arg in args]
+        if op == "ite":
+            known[term] = values[0]
+        elif op in _RULES:
+            known[term] = _RULES[op](model, term, values)
+        else:
+            known[term] = OPERATORS[op].plain(args[0].width, *values) & (1 << term.width) - 1
+    return known[root]
+
+
 class Descent:
     """Changes a model step by step, each step only if the roots of an evaluator stay true.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from checker.conditions import conjuncts
 from checker.definitions import Question
-from checker.models import Model
+from checker.models import Model, holds
 from checker.smtlib import Writer
 from checker.solve import Answer, Solver
 from checker.term import Term, walk
@@ -16,13 +17,16 @@ from checker.terms import Terms
 
 @dataclass
 class Pending:
-    """An obligation under way; ``answer`` waits for it. ``wanted`` are the values a witness is made of, and how to ask for them."""
+    """An obligation under way; ``answer`` waits for it. ``wanted`` are the values a witness is made of, and how to ask for them.
+
+    ``known`` is a model that was at hand already."""
 
     asker: Asker
     question: Question
     future: Future[Answer] | None = None
     wanted: list[tuple[str, Term]] | None = None
     settled: Answer | None = None
+    known: Model | None = None
 
     def proceed(self) -> bool:
         """Where only a part was asked and has no witness, have more of the question solved; waits for the part alone. Whether so."""
@@ -48,6 +52,8 @@ class Pending:
 
     def model(self) -> Model:
         """The witness of a satisfiable question asked with ``model``."""
+        if self.known is not None:
+            return self.known
         model, wanted = Model(), self.wanted or []
         value = {term: int(self.answer.values[name]) for name, term in wanted}
         for _, term in wanted:
@@ -68,23 +74,39 @@ class Asker:
         self.asked = 0
         self.settled = 0
 
-    def ask(self, question: Question, *, model: bool = False) -> Pending:
-        """Start solving. With ``model`` the answer carries the values a witness is made of."""
+    def ask(self, question: Question, *, model: bool = False, candidates: Iterable[Model] = ()) -> Pending:
+        """Start solving, unless one of ``candidates`` is an answer. With ``model`` it carries the values a witness is made of."""
         if question.settled:
             if question.more is not None:
-                return self.ask(question.more(), model=model)
+                return self.ask(question.more(), model=model, candidates=candidates)
             self.settled += 1
             return Pending(self, question, settled=Answer("unsat"))
         asserted = conjuncts(self.terms, question.asserted)
         if not asserted and not model:
             self.settled += 1
             return Pending(self, question, settled=Answer("sat"))
+        found = self.precedent(question, asserted, list(candidates))
+        if found is not None:
+            return found
         text, looks = self.writer.text(asserted)
         self.asked += 1
         if not model:
             return Pending(self, question, self.solver.submit(text))
         wanted = [(self.writer.value(term), term) for term in self.wanted(looks)]
         return Pending(self, question, self.solver.submit(text, list(dict.fromkeys(name for name, _ in wanted))), wanted)
+
+    def precedent(self, question: Question, asserted: list[Term], candidates: list[Model]) -> Pending | None:
+        """The answer by one of ``candidates``, if it is a model of the question or of all of it."""
+        if not candidates:
+            return None
+        for candidate in candidates:
+            if holds(asserted, candidate):
+                self.settled += 1
+                return Pending(self, question, settled=Answer("sat"), known=candidate)
+        if question.more is None:
+            return None
+        whole = question.more()
+        return None if whole.settled else self.precedent(whole, conjuncts(self.terms, whole.asserted), candidates)
 
     def wanted(self, looks: list[Term]) -> list[Term]:
         """Every variable, and for every cell looked at its address and its contents before the step."""

@@ -19,6 +19,7 @@ CLASSES = {"mode": "mode", "relocation": "location", "resource": "resource", "hi
            "counter": "resource", "time": "time", "identity": "identity"}
 BEHAVIOUR = ("mode", "location", "resource")
 OBSERVED = ("time", "identity")
+FIRST = "v."  # begins the variables in which the first state of a pair differs from the second
 
 
 class States:
@@ -105,7 +106,7 @@ class States:
             second = self.allowed() if restricted else self.free()
 
             def make(name: str) -> Term:
-                return unknown(self.terms, self.isa, "v.", name) if name in varied else second[name]
+                return unknown(self.terms, self.isa, FIRST, name) if name in varied else second[name]
 
             self._starts[key] = Start(make), second
         return self._starts[key]

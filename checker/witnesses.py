@@ -11,7 +11,7 @@ from checker.footprint import Footprints
 from checker.models import Evaluator, Model, minimise
 from checker.obligations import Asker
 from checker.replay import NotReplayable, Replayed, Replayer, hex_
-from checker.states import States
+from checker.states import FIRST, States
 from checker.term import Term
 from isa_specs import core
 from machine.outcomes import Trapped
@@ -94,7 +94,7 @@ class Witnesses:
 
     def twin(self, name: str) -> str | None:
         """The variable of the other state for the same component."""
-        for prefix in ("v.", "host."):
+        for prefix in (FIRST, "host."):
             if name.startswith(prefix):
                 return "s." + name[len(prefix) :]
         return None
@@ -180,7 +180,7 @@ class Witnesses:
 
     def irrelevant(self, name: str, model: Model, evaluator: Evaluator) -> bool:
         """Whether the witness survives with every other value of the component's bits."""
-        keys = [key for key in ("s." + name, "v." + name, "host." + name) if key in model.values]
+        keys = [key for key in ("s." + name, FIRST + name, "host." + name) if key in model.values]
         if not keys:
             return False
         width = self.isa.cells[name].width

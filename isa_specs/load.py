@@ -116,6 +116,9 @@ def collector_paused() -> Iterator[None]:
         yield
     finally:
         if paused:
+            # To the oldest generation, untouched: else all there is would be looked through as soon as the collector goes on.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker.conditions import conjuncts
-from checker.models import Evaluator, Model
+from checker.models import Evaluator, Model, holds
 from checker.smtlib import Writer
 from checker.solve import Solver
 from checker.term import Term, apart, sparse
@@ -123,6 +123,8 @@ def test_a_term_has_the_value_it_was_built_for(seed: int) -> None:
     grown = Grown(seed)
     term, value = grown.term(grown.random.choice(WIDTHS), 5)
     assert Evaluator([term])(grown.model) == [value]
+    assert holds([grown.terms.eq(term, grown.terms.const(term.width, value))], grown.model)
+    assert not holds([grown.terms.negate(grown.terms.eq(term, grown.terms.const(term.width, value)))], grown.model)
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,67 @@
+"""Models that answered earlier questions, tried on later ones before a solver is asked.
+
+Many questions about a form have the same witness, or one that differs in a single component: to evaluate a question in a state
+costs a hundredth of solving it. What holds in a model is satisfiable whoever found the model, so nothing has to be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+
+from checker.definitions import Question
+from checker.models import Model, holds
+from checker.term import Term
+from isa_specs import core
+
+FLAGS = 4  # low bits of a field that may tell one form from another
+
+
+class Precedents:
+    """The last model found for each form and region, and for each instruction and region."""
+
+    def __init__(self) -> None:
+        self._own: dict[tuple[int, str], Model] = {}
+        self._kin: dict[tuple[str, str], Model] = {}
+
+    def add(self, form: core.Form, region: str, model: Model) -> None:
+        """Keep the model of a satisfiable question."""
+        self._own[id(form), region] = self._kin[form.instruction, region] = model
+
+    def candidates(self, form: core.Form, region: str, question: Question, encoded: Term, touched: Set[str]) -> Iterator[Model]:
+        """Models worth trying, the likeliest first: what is known, then pairs of states that differ in one component ``touched``.
+
+        ``encoded`` holds where the fields are an encoding of the form; the model of another form is brought to that."""
+        own, kin = self._own.get((id(form), region)), self._kin.get((form.instruction, region))
+        known = [own] if own is not None else [*_encoded(kin, question, encoded)] if kin is not None else []
+        yield from known
+        if question.varied:
+            for model in known:
+                yield from _pairs(model, question, touched)
+
+
+def _encoded(model: Model, question: Question, encoded: Term) -> Iterator[Model]:
+    """The model if it is an encoding, else with a bit of a field changed so that it is."""
+    if holds([encoded], model):
+        yield model
+        return
+    for field in question.fields.values():
+        for bit in range(min(field.width, FLAGS) if field.op == "var" else 0):
+            candidate = Model({**model.values, field.data: model.get(field.data) ^ 1 << bit}, model.cells)
+            if holds([encoded], candidate):
+                yield candidate
+
+
+def _pairs(model: Model, question: Question, touched: Set[str]) -> Iterator[Model]:
+    """Pairs of states that differ in one component alone, the second as in the model."""
+    (_, one), (_, two) = question.runs
+    values, cells = dict(model.values), dict(model.cells)
+    for name in question.varied:
+        first, second = one.start[name], two.start[name]
+        if first.address:
+            cells.update({(first.data, at): value for (memory, at), value in model.cells.items() if memory == second.data})
+        else:
+            values[first.data] = second.data if second.is_const else model.get(second.data)
+    for name in sorted(question.varied & touched):
+        first = one.start[name]
+        if not first.address:
+            yield Model({**values, first.data: 0 if values[first.data] else (1 << first.width) - 1}, cells)
