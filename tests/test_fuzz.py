@@ -12,6 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 from checker import cli, fuzz, symbolic
 from checker.check import check
 from checker.comparisons import COMPARISONS, Outcome
+from checker.fuzz_command import compared
 from checker.options import Options
 from isa_specs.load import load
 from isa_specs.ops import OPERATORS
@@ -324,3 +325,11 @@ def test_generated_code_that_looks_at_the_mode(capsys: Capture, monkeypatch: pyt
     code, out, _ = vcheck(capsys, NAME, "S", *only("monitored", 2000), "--fresh")
     assert code == 1
     assert "only on the jitted machine" in out
+
+
+def test_what_generated_code_leaves_to_the_plain_machine_is_not_compared() -> None:
+    campaign = fuzz.Campaign(fuzz.Plan("teaching/innocuous", {"jitted": 50}))
+    index = next(i for i, form in enumerate(campaign.isa.forms) if form.instruction == "SQ")
+    did = campaign.worker.run(("jitted", index, 0, 50)).did
+    assert did["plain"] > 0
+    assert compared(did) == 50 - did["plain"]
