@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from machine.keeping import default_directory, digest
+from isa_specs.keeping import default_directory, digest
 
 FILE = "cache.sqlite"
 MAX_BYTES = 512 * 1024 * 1024  # beyond this the file is started afresh

@@ -16,8 +16,8 @@ from checker.findings import verdict
 from checker.model import Report
 from checker.options import Options
 from isa_specs.diagnostics import nearest
+from isa_specs.keeping import digest
 from isa_specs.load import BUNDLED, display, find, load, read_text
-from machine.keeping import digest
 
 
 class UsageError(Exception):

@@ -180,7 +180,7 @@ def run_check(asked: argparse.Namespace) -> int:
     from checker.findings import exit_code, findings
     from checker.options import Options
     from checker.progress import progress
-    from machine.keeping import default_directory
+    from isa_specs.keeping import default_directory
 
     known = read_baseline(asked.baseline) if asked.baseline is not None else frozenset()
     cache = None if asked.no_cache else default_directory()

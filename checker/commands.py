@@ -86,14 +86,15 @@ def cache(arguments: list[str]) -> int:
     asked = about.parse_args(arguments)
 
     from checker.cache import Cache
-    from machine.keeping import default_directory
+    from isa_specs.keeping import default_directory
 
     if asked.action == "dir":
         print(default_directory())
     else:
+        from isa_specs import grammar
         from machine.generated import cache as machines
 
-        print(f"{Cache().clear() + machines.clear()} bytes freed")
+        print(f"{Cache().clear() + machines.clear() + grammar.clear(default_directory())} bytes freed")
     return PROVED
 
 

@@ -14,11 +14,11 @@ from checker.options import Options
 from checker.readings import Case, Differ, Read, Readings, Skipped
 from checker.solve import Solver
 from isa_specs.core import Form, Isa
+from isa_specs.keeping import default_directory
 from machine.agreement import LOT, Agreement, Disagreement, Pair, touched
 from machine.innocuous import LOT as SQUARES
 from machine.innocuous import BatchSquares
 from machine.jitted import JittedMachine
-from machine.keeping import default_directory
 from machine.monitored import Square
 from machine.shrinking import shown, shrink
 from machine.state import State

@@ -23,9 +23,9 @@ from checker.cache import program_digest
 from checker.comparisons import COMPARISONS, Comparison, Finding, Outcome
 from checker.options import Progress
 from isa_specs.core import Isa
+from isa_specs.keeping import digest
 from isa_specs.load import load
 from machine.jitted import JittedMachine
-from machine.keeping import digest
 
 SAVE_EVERY = 5.0  # seconds
 MAX_FINDINGS = 3  # kept for a form and a comparison

@@ -15,9 +15,9 @@ from checker.exitcodes import FINDINGS, INCONCLUSIVE, PROVED, USAGE
 from checker.files import write
 from checker.fuzz import Campaign, Plan, Tally
 from checker.progress import progress
+from isa_specs.keeping import default_directory
 from isa_specs.load import load
 from machine.jitted import NotGenerated, enabled
-from machine.keeping import default_directory
 
 MAX_STATES = 1 << 40
 MAX_SHOWN = 20  # disagreements

@@ -22,8 +22,8 @@ from checker.model import Report, Witness
 from checker.options import Options
 from checker.progress import progress
 from checker.reporting import json, markdown, text
+from isa_specs.keeping import default_directory
 from isa_specs.load import bundled
-from machine.keeping import default_directory
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 60.0  # seconds; generous, so that a slow machine does not turn a verdict into unknown

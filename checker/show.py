@@ -11,8 +11,8 @@ from checker.options import Options
 from checker.places import patches, source
 from checker.reporting import text, words
 from isa_specs.core import Element, FieldByte, FixedEncoding, Form, Isa, ModRM, OpcodeByte
+from isa_specs.keeping import default_directory
 from isa_specs.load import load
-from machine.keeping import default_directory
 
 
 def show_instruction(spec: str, name: str, cached: bool) -> str:

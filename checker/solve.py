@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Literal
 
 from checker.cache import Cache
-from machine.keeping import digest
+from isa_specs.keeping import digest
 
 DEFAULT_TIMEOUT = 10.0  # seconds
 MEMORY_LIMIT = 2048  # MiB for each process

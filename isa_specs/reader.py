@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-from lark import Lark, Token
+from lark import Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
-from lark.indenter import DedentError, Indenter
+from lark.indenter import DedentError
 
 from isa_specs.diagnostics import Diagnostic, Enough, Mistakes, Span
+from isa_specs.grammar import parser
 from isa_specs.trees import Node, TooDeep, Trees, Unparsed, Word
 
 # Far beyond any real description, and near enough that whatever is refused is refused at once.
@@ -24,29 +24,6 @@ MAX_DECLARATION = 32_000  # characters
 MAX_BRACKETS = 100
 MAX_INDENT = 200  # columns
 MAX_DEPTH = 200  # of a tree: expressions can be deep without brackets
-_GRAMMAR = Path(__file__).with_name("spec.lark")
-
-
-class _Layout(Indenter):
-    """Turns indentation into _INDENT and _DEDENT tokens."""
-
-    NL_type = "_NL"
-    OPEN_PAREN_types = ["LPAR", "LSQB", "LBRACE"]  # noqa: RUF012 - lark's interface
-    CLOSE_PAREN_types = ["RPAR", "RSQB", "RBRACE"]  # noqa: RUF012
-    INDENT_type = "_INDENT"
-    DEDENT_type = "_DEDENT"
-    tab_len = 8
-
-
-@functools.cache
-def parser() -> Lark:
-    """The LALR parser of one declaration."""
-    return Lark(
-        _GRAMMAR.read_text(encoding="utf-8"),
-        parser="lalr",
-        postlex=_Layout(),
-        maybe_placeholders=True,
-    )
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from lark import Lark, Token, Tree
 
-from isa_specs import reader
+from isa_specs import grammar
 from isa_specs.diagnostics import Diagnostic
 from isa_specs.load import bundled
 from isa_specs.reader import Node, Word, declaration, declarations, parse
@@ -35,7 +35,7 @@ def from_reader(item: Any) -> Any:
 
 @pytest.mark.parametrize("name", ["s370", "x86_vtx", "teaching/paged", "teaching/third_generation"])
 def test_trees_are_those_lark_builds(name: str) -> None:
-    lark = Lark(reader._GRAMMAR.read_text(encoding="utf-8"), parser="lalr", postlex=reader._Layout(), propagate_positions=True,
+    lark = Lark(grammar.GRAMMAR.read_text(encoding="utf-8"), parser="lalr", postlex=grammar.Layout(), propagate_positions=True,
                 maybe_placeholders=True)
     for offset, chunk in declarations(bundled()[name].read_text(encoding="utf-8")):
         ours, theirs = declaration(chunk, name, offset), lark.parse(chunk + "\n")

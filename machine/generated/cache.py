@@ -10,13 +10,11 @@ import contextlib
 import functools
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from isa_specs.core import Isa
-from machine.keeping import default_directory, digest
+from isa_specs.keeping import default_directory, digest, write
 
 MAGIC = b"vcheck generated machine 1\n"
 KEPT = 32  # entries; older ones are deleted
@@ -70,20 +68,9 @@ def store(name: str, facts: dict[str, Any], code: bytes, source: str, folder: Pa
     place = folder or directory()
     with contextlib.suppress(OSError):
         place.mkdir(parents=True, exist_ok=True)
-        _write(place / f"{name}.py", source.encode())
-        _write(place / f"{name}.bin", MAGIC + hashlib.sha256(payload).digest() + payload)
+        write(place / f"{name}.py", source.encode())
+        write(place / f"{name}.bin", MAGIC + hashlib.sha256(payload).digest() + payload)
         _prune(place)
-
-
-def _write(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _prune(place: Path) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from checker.cache import Cache
 from checker.solve import Solver
+from isa_specs.keeping import default_directory
 from isa_specs.load import bundled, load
-from machine.keeping import default_directory
 
 from .campaign import Campaign
 from .page import PAGE, page

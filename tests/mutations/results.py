@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from checker.cache import program_digest
+from isa_specs.keeping import digest
 from isa_specs.load import load
-from machine.keeping import digest
 
 TESTS = Path(__file__).parent.parent
 SURVIVORS = TESTS / "data" / "mutation_survivors.toml"

@@ -1,8 +1,10 @@
-"""What everything kept between runs rests on: the user's cache folder, and names made of hashes."""
+"""What everything kept between runs rests on: the user's cache folder, files that are whole, and names made of hashes."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,3 +24,15 @@ def digest(parts: Iterable[str]) -> str:
         state.update(b"%d:" % len(data))
         state.update(data)
     return state.hexdigest()
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file elsewhere in its folder and rename it, so that nobody meets half of one. Raises OSError."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
