@@ -67,8 +67,8 @@ class BatchSquares:
         self.tied = self._tied(Analysis(self.isa))
         self.owned = {name for name, keep in profile.keeps.items() if keep.how != "guest"}
         self.free = self._columns(lambda name: name not in self.tied and name != self.isa.counter.name)
-        self.guest = self._columns(lambda name: name not in self.owned)
-        self.kept = self._columns(lambda name: name in self.owned)
+        self.kept = np.zeros(self.batch.state_words, np.bool_)
+        self.kept[self._columns(lambda name: name in self.owned)] = True
         self.varied = self._columns(lambda name: name in self.owned and name not in self.tied and name not in self.pinned)
         names = list(machine.generated.layout.spaces)
         self.spaces = np.array([names.index(name) for name in self.owned if name in names], np.int64)
@@ -117,6 +117,10 @@ class BatchSquares:
                         found.append((row, place[1]))
                         places += 1
             base = np.ascontiguousarray(random_rows(self.batch, LOT, seed).T)
+            numbers = np.random.default_rng(seed)
+            for column, width in self.sampler.elements:  # half of them addresses
+                some = np.flatnonzero(numbers.random(LOT) < 0.5)
+                base[column, some] = self.sampler.near(numbers, len(some), width)
             self._base = seed, np.concatenate([base, base[:, :PIECE]], axis=1), found
         return self._base[1], self._base[2], background
 
@@ -144,9 +148,6 @@ class BatchSquares:
             chosen, which = rng.integers(0, len(pool), size), rng.integers(0, len(codes), size)
             virtual = legal[chosen]
             self._vary(virtual, self.free, base, starts + first)
-            for column, width in self.sampler.elements:
-                some = np.flatnonzero(rng.random(size) < 0.5)
-                virtual[some, column] = self.sampler.near(rng, len(some), width)
             for number in range(2):
                 at = self.batch.state_words + 3 * number
                 virtual[:, at] = places[chosen] + 8 * number
@@ -191,8 +192,8 @@ class BatchSquares:
         one, two = self.batch.outcomes(v), self.batch.outcomes(r)
         plain = (one[:, STATUS] == slots.PLAIN) | (two[:, STATUS] == slots.PLAIN)
         intercepted = self._intercepted(two[:, STATUS])
-        same = (v[:, self.guest] == r[:, self.guest]).all(axis=1) & (v[:, self.kept] == before_v[:, self.kept]).all(axis=1)
-        same &= (r[:, self.kept] == before_r[:, self.kept]).all(axis=1) & ~self._stores_to_owned(r) & ~self._stores_to_owned(v)
+        same = ~self._differ(v, r, ~self.kept) & ~self._differ(v, before_v, self.kept) & ~self._differ(r, before_r, self.kept)
+        same &= ~self._stores_to_owned(r) & ~self._stores_to_owned(v)
         same &= (one[:, ALIKE] == two[:, ALIKE]).all(axis=1)
         same &= (one[:, STATUS] >= 0) | (one[:, STORED + 1 :] == two[:, STORED + 1 :]).all(axis=1)  # a trap's arguments
         found.did["intercepted"] += int((intercepted & ~plain).sum())
@@ -203,6 +204,11 @@ class BatchSquares:
             if len(found.wrong) < LOOKED_AT:
                 found.wrong.append(self._square(before_v[i], before_r[i], background))
 
+    def _differ(self, rows: Rows, others: Rows, columns: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows are not as the others in some of these columns: all are compared, as they lie together."""
+        found: NDArray[np.bool_] = ((rows[:, : len(columns)] != others[:, : len(columns)]) & columns).any(axis=1)
+        return found
+
     def _intercepted(self, statuses: Rows) -> NDArray[np.bool_]:
         """Which runs end in the monitor."""
         kinds = [trap.kind in self.profile.traps for trap in self.isa.traps.values()]
@@ -212,8 +218,11 @@ class BatchSquares:
 
     def _stores_to_owned(self, rows: Rows) -> NDArray[np.bool_]:
         count, places = self.batch.listed(rows)
-        there = np.arange(places.shape[1])[None, :] < count[:, None]
-        found: NDArray[np.bool_] = np.any(there & np.isin(places >> slots.SPACE_SHIFT, self.spaces), axis=1)
+        found, some = np.zeros(len(rows), np.bool_), np.flatnonzero(count)
+        if len(self.spaces) and len(some):
+            listed = places[some, : int(count.max())]
+            there = np.arange(listed.shape[1]) < count[some, None]
+            found[some] = (there & np.isin(listed >> slots.SPACE_SHIFT, self.spaces)).any(axis=1)
         return found
 
     def _square(self, virtual: Rows, real: Rows, background: Background) -> Square:
