@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from jitting import Harness
-from test_guests import isa
 from test_monitors import DISABLED_WAIT, board, program, under
-from test_native_monitors import Outcome, outcome, random_guest, system
+from test_native_monitors import Outcome, isa, outcome, random_guest, system
 
 from machine import guests
 from machine.errors import MachineError

@@ -6,9 +6,10 @@ import random
 from functools import cache
 
 import pytest
-from test_guests import CURED_BY_UMIP, DETECTORS, isa
+from test_guests import CURED_BY_UMIP, DETECTORS
 from test_monitors import DISABLED_WAIT, board, program, random_code, scrambled
 
+from isa_specs.core import Isa
 from isa_specs.program import Program
 from machine import guests
 from machine.guests import Machinery
@@ -19,6 +20,11 @@ from machine.session import Ending
 from machine.state import State
 
 Outcome = tuple[Ending, int, bytes, str, dict[str, int], dict[str, list[int]], bytes, list[tuple[object, ...]]]
+
+
+def isa(name: str) -> Isa:
+    """The description as the boards were read for it."""
+    return board(name).isa
 
 
 @cache
