@@ -171,13 +171,13 @@ class HardwareMonitor(Monitor):
         self._fill(virtual)
         self._enter()
         self.entry = "resume"
-        self.counters.entries += 1
+        self._counters.entries += 1
         self.expected = dict(self.real.cells)
 
     def _undisturbed(self) -> None:
         for name, value in self.expected.items():
             if self.real.cells[name] != value and self.map.owner(name) == "host":
-                self.counters.disturbed[name] += 1
+                self._counters.disturbed[name] += 1
 
     def _take(self, virtual: State) -> None:
         """After an exit: the guest's components back into the virtual state."""
@@ -207,29 +207,29 @@ class HardwareMonitor(Monitor):
         while done < budget:
             stop = self.below.run(self.real, budget - done, watch=below)
             done += stop.steps
-            self.counters.direct += stop.steps
+            self._counters.direct += stop.steps
             if stop.why != "trap":
                 break
             assert stop.last is not None
             trapped = stop.last.outcome
             assert isinstance(trapped, Trapped)
-            self.counters.direct -= 1
-            self.counters.traps[trapped.trap.name] += 1
+            self._counters.direct -= 1
+            self._counters.traps[trapped.trap.name] += 1
             self._undisturbed()
             if not bare and not self._exits(trapped):  # the caller delivers it
                 self._leave(virtual)
-                self.counters.reflected += 1
+                self._counters.reflected += 1
                 return Stop(done, "trap", stop.last)
             written = self.below.deliver(trapped.trap, trapped.args, self.real, trapped.ilen, watch)
             if self.real.halted:  # the hardware cannot deliver it, as to storage that is not there: done here, it may fail for good
                 self.real.halted = ""
                 self._leave(virtual)
-                self.counters.reflected += 1
+                self._counters.reflected += 1
                 written = self.deliver(trapped.trap, trapped.args, virtual, trapped.ilen, watch)
                 return Stop(done, "halted" if virtual.halted else "watched" if written else "steps", stop.last, written)
             if not self.in_guest():
                 return self._exited(virtual, stop, trapped, done, bare, watch)
-            self.counters.delivered += 1
+            self._counters.delivered += 1
             if written:
                 self._leave(virtual)
                 return Stop(done, "watched", stop.last, written)
@@ -242,7 +242,7 @@ class HardwareMonitor(Monitor):
     def _exited(self, virtual: State, stop: Stop, trapped: Trapped, done: int, bare: bool, watch: Watch) -> Stop:
         """The guest has left for its monitor: carry out the instruction it could not."""
         reason = f"{trapped.trap.name} {trapped.args[0]}" if trapped.args and trapped.trap.kind == "exit" else trapped.trap.name
-        self.counters.exits[reason] += 1
+        self._counters.exits[reason] += 1
         self._take(virtual)
         assert stop.last is not None
         virtual.cells[self.isa.counter.name] = stop.last.address

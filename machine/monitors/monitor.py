@@ -81,19 +81,19 @@ class Monitor:
     def direct(self, virtual: State, budget: int, bare: bool, watch: Watch) -> Stop:
         """Run on the machine below until something has to be done here."""
         real = self.enter(virtual)
-        self.counters.entries += 1
+        self._counters.entries += 1
         stop = self.below.run(real, budget, watch=self.map.watch(watch))
         stop = replace(stop, written=self.map.watched(stop.written)) if stop.written else stop
         for name in self.leave(virtual):
-            self.counters.disturbed[name] += 1
-        self.counters.direct += stop.steps
+            self._counters.disturbed[name] += 1
+        self._counters.direct += stop.steps
         if stop.why != "trap":
             return stop
         assert stop.last is not None
         trapped = stop.last.outcome
         assert isinstance(trapped, Trapped)
-        self.counters.direct -= 1
-        self.counters.traps[trapped.trap.name] += 1
+        self._counters.direct -= 1
+        self._counters.traps[trapped.trap.name] += 1
         return self.dispatch(virtual, stop, trapped, bare, watch)
 
     def dispatch(self, virtual: State, stop: Stop, trapped: Trapped, bare: bool, watch: Watch) -> Stop:
@@ -101,7 +101,7 @@ class Monitor:
         last = stop.last
         assert last is not None
         if trapped.kind not in self.profile.traps or self._done_already(last, trapped):
-            self.counters.reflected += 1
+            self._counters.reflected += 1
             if not bare:
                 return Stop(stop.steps, "trap", last, stop.written)
             written = self.deliver(trapped.trap, trapped.args, virtual, trapped.ilen, watch)
@@ -123,10 +123,10 @@ class Monitor:
         last = self.interpreter.step(virtual, recorder=recorder)
         outcome = last.outcome
         if not isinstance(outcome, Trapped):
-            self.counters.emulated += trapped
-            self.counters.interpreted += not trapped
+            self._counters.emulated += trapped
+            self._counters.interpreted += not trapped
             return self.stopped(1, last, watched(recorder, watch, virtual))
-        self.counters.reflected += 1
+        self._counters.reflected += 1
         if not bare:
             return Stop(1, "trap", last, watched(recorder, watch, virtual))
         self.interpreter.deliver(outcome.trap, outcome.args, virtual, outcome.ilen, recorder)
