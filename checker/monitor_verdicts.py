@@ -169,7 +169,7 @@ class Monitors:
             if space.translation is not None and space.like is None:
                 out.append(f"{space.name}: where the real translation does not fault, it reaches the byte the guest's own would reach")
             elif space.recorded is not None:
-                out.append(f"{space.recorded.name}: what accesses to {space.name} record there is on both machines the same, as they are")
+                out.append(f"{space.recorded.name}: both machines record the same accesses to {space.name}")
         out.append("an instruction's accesses through different views of storage do not overlap")
         return out
 

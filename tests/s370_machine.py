@@ -36,6 +36,16 @@ def put(state: State, address: int, data: str) -> State:
     return state
 
 
+def set_key(state: State, block: int, key: int) -> None:
+    """Give the 2K block at an address its storage key: access-control, fetch-protection, reference and change bits, and a zero."""
+    state.memory["keys"][block >> 11], state.memory["used"][block >> 11] = key >> 3, key >> 1 & 3
+
+
+def key_of(state: State, block: int) -> int:
+    """The storage key of the 2K block at an address."""
+    return state.memory["keys"][block >> 11] << 3 | state.memory["used"][block >> 11] << 1
+
+
 def at(state: State, address: int, length: int) -> str:
     return bytes(state.memory["storage"][address + i & LAST] for i in range(length)).hex()
 

@@ -60,7 +60,7 @@ def s370(program: str) -> State:
     state["storage_size"], state["psw.ia"] = 0x1FFF, 0x2000
     state.memory["storage"].load(0x2000, assemble_program(isa, program, 0x2000).bytes)
     state.memory["storage"].load(0x3000, bytes.fromhex("4110000107fe"))  # LA 1,1; BR 14
-    state.memory["keys"].update({0x5000 >> 11: 0x18})  # acc 3
+    state.memory["keys"].update({0x5000 >> 11: 0x06})  # acc 3
     state["gpr"][10] = 0x5000
     return state
 

@@ -100,16 +100,16 @@ def test_storage_ends_and_begins_anew(instruction: str) -> None:
 
 
 @pytest.mark.parametrize("instruction", STORAGE_TO_STORAGE)
-@pytest.mark.parametrize("key", [0, 0x30, 0x38])
+@pytest.mark.parametrize("key", [0, 0x0C, 0x0E])
 def test_a_block_with_another_key(instruction: str, key: int) -> None:
     """The first bytes are put back where the second block is protected."""
     state = prepared(twice(instruction.format(l=255)), psw__key=2)
-    state.memory["keys"].update({at >> 11: 0x10 for at in range(0, 0x10000, 0x800)} | {FIRST + 0x800 >> 11: key, SECOND + 0x800 >> 11: key})
+    state.memory["keys"].update({at >> 11: 0x04 for at in range(0, 0x10000, 0x800)} | {FIRST + 0x800 >> 11: key, SECOND + 0x800 >> 11: key})
     for register in (2, 3):
         start = state.copy()
         start["gpr"][register] += 0x780
         after = alike(start, 2)
-        if register == 2 and key != 0x10 and instruction.startswith("MVC "):
+        if register == 2 and key != 0x04 and instruction.startswith("MVC "):
             assert after["psw.ia"] == 0x300
             assert [after.memory["storage"][FIRST + 0x780 + i] for i in range(0x80)] == [
                 start.memory["storage"][FIRST + 0x780 + i] for i in range(0x80)]
@@ -196,7 +196,7 @@ def test_code_beside_what_is_moved() -> None:
 @pytest.mark.parametrize("offset", [0, 0x1C1, 0x1FD, 0x7C4])
 def test_words_across_granules_and_blocks(instruction: str, offset: int) -> None:
     state = prepared(twice(instruction, "LA 2,0(0,3)"), psw__key=2)
-    state.memory["keys"].update({at >> 11: 0x10 for at in range(0, 0x10000, 0x800)} | {FIRST + 0x800 >> 11: 0x38})
+    state.memory["keys"].update({at >> 11: 0x04 for at in range(0, 0x10000, 0x800)} | {FIRST + 0x800 >> 11: 0x0E})
     state["gpr"][2] += offset
     state["gpr"][3] = FIRST + offset
     alike(state, 4)
@@ -209,7 +209,7 @@ def test_random_operands(seed: int) -> None:
         lines = [rng.choice(STORAGE_TO_STORAGE).format(l=rng.choice((0, 3, 16, 200, 255))) for _ in range(4)]
         state = prepared(twice(*lines), psw__key=rng.choice((0, 2)), prefix=rng.choice((0, 5)))
         state["cr0.low_address_protection"] = rng.getrandbits(1)
-        state.memory["keys"].update({at: rng.choice((0x10, 0x10, 0x10, 0x30, 0x38)) for at in range(0x20)})
+        state.memory["keys"].update({at: rng.choice((0x04, 0x04, 0x04, 0x0C, 0x0E)) for at in range(0x20)})
         state.memory["storage"].load(FIRST + 0x68, bytes.fromhex("0000000000000300"))
         for register in (2, 3):
             state["gpr"][register] = rng.choice((0, 0x1000, FIRST, FIRST + 0x800, SECOND, 1 << 24)) + rng.randrange(-300, 300) & 0xFFFFFF

@@ -19,7 +19,8 @@ from machine.monitors.processor import Counters, Processor
 from machine.session import Ending
 from machine.state import State
 
-Outcome = tuple[Ending, int, bytes, str, dict[str, int], dict[str, list[int]], bytes, list[tuple[object, ...]]]
+Cells = dict[str, dict[int, int]]
+Outcome = tuple[Ending, int, bytes, str, dict[str, int], dict[str, list[int]], bytes, Cells, list[tuple[object, ...]]]
 
 
 def isa(name: str) -> Isa:
@@ -41,8 +42,10 @@ def outcome(made: Machinery, ending: Ending) -> Outcome:
     """Everything a run leaves, for comparison."""
     state = made.session.state
     storage = bytes(made.storage.cells[made.kept :])
+    cells = {name: {at: value for at, value in state.memory[name].items() if value}
+             for name, space in state.isa.spaces.items() if space.physical and space.cell_width != 8}
     return (ending, made.session.steps, bytes(made.session.output), state.halted, dict(state.cells),
-            {key: list(values) for key, values in state.arrays.items()}, storage, [told(m.counters) for m in made.monitors])
+            {key: list(values) for key, values in state.arrays.items()}, storage, cells, [told(m.counters) for m in made.monitors])
 
 
 def system(name: str, guest: str, monitor: str, depth: int, processor: Processor | None = None, typed: bytes = b"") -> Machinery:

@@ -89,8 +89,8 @@ def test_a_trap_in_a_round() -> None:
     for state in (both.state, both.expected):
         state["gpr"][11] = 0x2000
         for at in range(0, 0x5800, 0x800):
-            state.memory["keys"][at >> 11] = 0x10
-        state.memory["keys"][0x5800 >> 11] = 0x38
+            state.memory["keys"][at >> 11] = 0x04
+        state.memory["keys"][0x5800 >> 11] = 0x0E
     after = both.run(200, 200, 200)
     assert both.found.compiled
     assert (after["gpr"][9], after["psw.ia"]) == (0x80, 0x300)
@@ -99,13 +99,13 @@ def test_a_trap_in_a_round() -> None:
 def test_a_loop_that_changes_what_walks_rest_on() -> None:
     both = s370(" SSK 4,2\n ST 4,0(0,2)\n LA 9,1(0,9)\n BC 15,0(0,11)", psw__key=1)
     for state in (both.state, both.expected):
-        state["gpr"][4], state["gpr"][11] = 0x10, 0x2000
+        state["gpr"][4], state["gpr"][11] = 0x16, 0x2000  # the bits as the store leaves them
         for at in range(0, 0x10000, 0x800):
-            state.memory["keys"][at >> 11] = 0x08
+            state.memory["keys"][at >> 11] = 0x02
     both.run(200)
     assert both.found.compiled
     for state in (both.state, both.expected):
-        state["gpr"][4] = 0x30  # from the next round on the store is refused
+        state["gpr"][4] = 0x36  # from the next round on the store is refused
     assert both.run(200)["psw.ia"] == 0x300
 
 

@@ -112,7 +112,8 @@ finish: L     10,results-driver(0,12)
         SCKC  never-driver(12)
         SPX   zero-driver(12)
 
-        LA    6,blocks(0,0)
+        LPSW  extended-driver(12)      ; BC mode shows no reference and change bits
+keyed:  LA    6,blocks(0,0)
         LA    7,144(0,10)
         LA    8,block-driver(0,12)
 held:   L     2,0(0,8)
@@ -165,6 +166,7 @@ compare: CLCL 2,4
         .align 8
 wait:   .quad 0x000A000000000000
 never:  .quad 0x7FFFFFFFFFFFFFFF
+extended: .quad 0x0008000000000000 + keyed
 controls: .word 0xE0, 0, 0xFFFFFFFF, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xC2000000, 0x200
 zero:   .word 0
 doubles: .word 0xFFFFFFF8

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from isa_specs.core import Form, Isa
+from isa_specs.core import REFERENCED, Form, Isa
 from machine.activation import READ
 from machine.generated import slots
 from machine.jitted import JittedMachine
@@ -31,6 +31,7 @@ from tests.references.hercules import (
     run_cases,
 )
 from tests.references.s370_cases import LOW_PROTECTION, Cases
+from tests.s370_machine import key_of, set_key
 
 MOST_STEPS = 1500  # MVCL takes one a byte
 IDENTITY = {"storage_size": (STORAGE >> 11) - 1, "cpu_id": 0xFD00000101450000, "tod_switch": 1}
@@ -87,7 +88,7 @@ class Described:
             changed |= {window.start + i: now[i] for i in where}
         return Final(ends[state.cells["psw.ia"]], tuple(state.arrays["gpr"]), tuple(state.arrays["fpr"]),
                      tuple(state.word(f"cr{i}") for i in range(16)), state.cells["prefix"] << 12, state.cells["clock_comparator"],
-                     tuple(state.memory["keys"][block >> 11] << 1 for block in BLOCKS), changed, outcome.ilen == 0, tuple(ran))
+                     tuple(key_of(state, block) for block in BLOCKS), changed, outcome.ilen == 0, tuple(ran))
 
     def _begin(self, state: State, case: Case, ones: bool = False) -> None:
         """Have a fresh state be that in which a case begins; with ``ones``, clocks show other values."""
@@ -105,7 +106,8 @@ class Described:
         for i, value in enumerate(case.cr):
             state[f"cr{i}"] = value
         for block, key in zip(BLOCKS, case.keys, strict=True):
-            state.memory["keys"][block >> 11] = key >> 1
+            set_key(state, block, key)
+        state.memory["used"][case.prefix + REGISTERS >> 11] |= REFERENCED  # the program of hercules.s has just read them
         load_psw(state, case.psw)
 
     def circumstances(self, case: Case, changed: set[int]) -> Iterator[str]:
@@ -215,8 +217,11 @@ def differences(case: Case, mine: Final, theirs: Final) -> Differences:
     found |= {f"gpr {i}": pair for i, pair in enumerate(zip(mine.gpr, theirs.gpr, strict=True))}
     found |= {f"fpr {2 * i}": pair for i, pair in enumerate(zip(mine.fpr, theirs.fpr, strict=True))}
     found |= {f"cr {i}": pair for i, pair in enumerate(zip(mine.cr, theirs.cr, strict=True))}
-    found |= {f"key {block:x}": (a & 0xF8, b & 0xF8) for block, a, b in zip(BLOCKS, mine.keys, theirs.keys, strict=True)}
     block = theirs.prefix
+    for at, a, b in zip(BLOCKS, mine.keys, theirs.keys, strict=True):
+        found[f"key {at:x}"] = a & 0xF8, b & 0xF8
+        if at != block + REGISTERS & ~0x7FF:  # where a handler of hercules.s has stored
+            found[f"recorded {at:x}"] = a & 6, b & 6
     ignored = {*range(block + REGISTERS, block + REGISTERS + 64), *range(block + FLOATS, block + FLOATS + 32),
                *(block + at for at in INTERVAL_TIMER), *INTERVAL_TIMER}
     if mine.unfetched and theirs.interruption == mine.interruption:  # its length is unpredictable, hence the address behind it
