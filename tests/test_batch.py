@@ -147,8 +147,9 @@ def test_long_stores_over_lines_pages_code_and_the_end_of_storage() -> None:
         run, ended, long = rows.copy(), Counter[str](), 0
         batch.run(run, steps=steps)
         for given, row in zip(rows, run, strict=True):
-            state = batch.state(given, {"storage": Backed(background, "storage"), "keys": Memory()})
-            before = state.memory["storage"].copy()
+            state = batch.state(given, {name: Backed(background, name) if name == "storage" else Memory()
+                                        for name, space in isa.spaces.items() if space.physical})
+            before = {name: memory.copy() for name, memory in state.memory.items()}
             outcome, done = plain.step(state).outcome, 1
             while done < steps and not isinstance(outcome, Trapped):
                 outcome, done = plain.step(state).outcome, done + 1
@@ -156,10 +157,10 @@ def test_long_stores_over_lines_pages_code_and_the_end_of_storage() -> None:
             assert batch.components(row) == (state.cells, state.arrays)
             stored = batch.stored(row)
             assert stored is not None
-            found, after = before, state.memory["storage"]
-            for (_, at), word in stored.items():
-                found.update((at + i, byte) for i, byte in enumerate(word.to_bytes(8, "little")))
-            assert all(found[at] == after[at] for at in {*found, *after})
+            for (name, at), word in stored.items():
+                before[name].update((at + i, byte) for i, byte in enumerate(word.to_bytes(8, "little")))
+            for name, after in state.memory.items():
+                assert all(before[name][at] == after[at] for at in {*before[name], *after})
             ended[type(outcome).__name__] += 1
             long += len(stored) > 16
         assert min(ended.values()) > 5
