@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ class Generated:
     """Compiled code and what is needed to run it. Tables are in words; offsets in bytes of the record."""
 
     layout: Layout
-    code: bytes
+    code: list[bytes]  # of its parts
     nodes: list[int]
     leaves: list[int]
     programs: list[int]
@@ -47,7 +48,9 @@ def build(isa: Isa, *, fast: bool = True, rows: bool = False, use_cache: bool = 
     name = cache.key(isa, f"fast={fast}" + " rows" * rows) if use_cache else ""
     found = cache.load(name, folder)
     if found is not None:
-        return _made(isa, *found, cached=True)
+        facts, stored = found
+        ends = list(itertools.accumulate(facts["parts"]))
+        return _made(isa, facts, [stored[end - size : end] for size, end in zip(facts["parts"], ends, strict=True)], cached=True)
     from machine.generated.emit import Unit
 
     with collector_paused():
@@ -60,12 +63,13 @@ def build(isa: Isa, *, fast: bool = True, rows: bool = False, use_cache: bool = 
         "contexts": [unit.decoding.offset(context) for context in isa.contexts], "monitors": unit.monitors,
         "forms": unit.forms, "columns": unit.columns, "near": unit.near,
         "source": base64.b64encode(zlib.compress(source.encode(), 1)).decode(),
+        "parts": [len(part) for part in code],
     }  # fmt: skip
-    cache.store(name, facts, code, source, folder)
+    cache.store(name, facts, b"".join(code), source, folder)
     return _made(isa, facts, code, cached=False)
 
 
-def _made(isa: Isa, facts: dict[str, Any], code: bytes, *, cached: bool) -> Generated:
+def _made(isa: Isa, facts: dict[str, Any], code: list[bytes], *, cached: bool) -> Generated:
     layout = Layout(isa)
     layout.extend(facts["constants"], facts["size"])
     return Generated(layout, code, facts["nodes"], facts["leaves"], facts["programs"], facts["rests_on"], facts["overturning"],

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from machine.errors import MachineError
+from machine.generated import unlocked
 from machine.generated.llvm import Module
+from machine.generated.parts import parts
 
 EXPORTED = {"run": 2, "peek": 1, "prepare": 1, "forget": 1, "deliver": 3, "cases": 10, "origins": 7,
             "enter": 2, "leave": 2, "turn": 5, "assist": 4}  # and how many arguments they have
 INLINING = 60  # LLVM's own 225 takes a third longer and runs no faster
+MOST = 4  # parts: each has copies of its own of what is inlined
 WHOLE = 1000  # in a region, where constants make little of what is inlined
 
 
 class Compiled:
     """Machine code in memory, as long as this object lives. ``function(name)`` is an exported function of integers."""
 
-    def __init__(self, object_code: bytes):
+    def __init__(self, object_codes: Sequence[bytes]):
         import llvmlite.binding as llvm
 
         _initialise()
-        self.object_code = object_code
         machine = _target_machine()
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(object_code))
+        for code in object_codes:
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 
     def function(self, name: str) -> Callable[..., int]:
@@ -44,7 +49,8 @@ class Linked(Compiled):
     """Code in memory that calls functions ``outside``, by their addresses."""
 
     def __init__(self, source: str, outside: Mapping[str, int]):
-        super().__init__(compile_source(source, outside=outside, inlining=WHOLE))
+        _initialise()
+        super().__init__([_compiled(Module(source, outside).text, WHOLE)])
 
 
 @functools.cache
@@ -59,7 +65,7 @@ def _target_machine(level: int = 2):  # type: ignore[no-untyped-def]
     import llvmlite.binding as llvm
 
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=level, reloc="pic", codemodel="jitdefault"
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=level, reloc="static", codemodel="jitdefault"
     )
 
 
@@ -78,17 +84,31 @@ def compiler_version() -> str:
     return f"llvmlite {llvmlite.__version__}, LLVM {'.'.join(map(str, llvm.llvm_version_info))}"
 
 
-def compile_source(source: str, level: int = 2, outside: Mapping[str, int] | None = None, inlining: int = INLINING) -> bytes:
-    """The object code of a generated module, or of a part that calls functions ``outside``, by their addresses."""
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def compile_source(source: str, *, threads: int = 0) -> list[bytes]:
+    """The object code of a generated module, in the parts that so many threads (default: one a processor) have compiled."""
+    _initialise()
+    texts = parts(Module(source).definitions, threads or min(processors(), MOST))
+    if len(texts) == 1:
+        return [_compiled(texts[0], INLINING)]
+    with ThreadPoolExecutor(len(texts)) as pool:
+        return list(pool.map(lambda text: _compiled(text, INLINING), texts))
+
+
+def _compiled(text: str, inlining: int, level: int = 2) -> bytes:
     import llvmlite.binding as llvm
 
-    _initialise()
     machine = _target_machine(level)
-    module = llvm.parse_assembly(Module(source, outside).text)
+    module = llvm.parse_assembly(text, llvm.create_context())
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=level)
     options.inlining_threshold = inlining
     options.loop_unrolling = options.loop_interleaving = options.loop_vectorization = options.slp_vectorization = False
-    passes = llvm.create_pass_builder(machine, options)
-    passes.getModulePassManager().run(module, passes)
-    return bytes(machine.emit_object(module))
+    builder = llvm.create_pass_builder(machine, options)
+    passes = builder.getModulePassManager()
+    unlocked.run(passes, module, builder)
+    return unlocked.emit_object(machine, module)
