@@ -11,10 +11,10 @@ from checker.runs import Refused, compared, together, watched
 from isa_specs.assembler import AssemblyError
 from isa_specs.core import Isa
 from isa_specs.diagnostics import nearest, render
-from isa_specs.load import load
 from isa_specs.program import Program
 from machine import guests
 from machine.board import Board, BoardError
+from machine.descriptions import load
 from machine.errors import MachineError
 from machine.monitors.processor import Processor
 from machine.scheduler import household

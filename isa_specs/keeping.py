@@ -26,12 +26,26 @@ def digest(parts: Iterable[str]) -> str:
     return state.hexdigest()
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write a file elsewhere in its folder and rename it, so that nobody meets half of one. Raises OSError."""
+def read(path: Path, magic: bytes) -> bytes | None:
+    """What :func:`write` put there; None where there is no such file, or not as it was written."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    start = len(magic) + 32
+    if data[: len(magic)] != magic or hashlib.sha256(data[start:]).digest() != data[len(magic) : start]:
+        return None
+    return data[start:]
+
+
+def write(path: Path, payload: bytes, magic: bytes = b"") -> None:
+    """Write a file elsewhere and rename it into place; with a ``magic`` that and the payload's hash stand before it. Raises OSError."""
+    if magic:
+        payload = magic + hashlib.sha256(payload).digest() + payload
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.write(payload)
         Path(temporary).replace(path)
     except OSError:
         Path(temporary).unlink(missing_ok=True)

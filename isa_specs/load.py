@@ -1,4 +1,6 @@
-"""Finding and loading descriptions: bundled names, paths, and what they extend."""
+"""Finding and loading descriptions: bundled names, paths, and what they extend.
+
+The reader and the elaborator are imported only where a description is read: one kept from an earlier run needs neither."""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from pathlib import Path
 
 from isa_specs import core
 from isa_specs.diagnostics import Diagnostic, Mistake, Span, SpecError, nearest
-from isa_specs.elaborate import Elaborator
-from isa_specs.reader import MAX_BYTES, Node, Word, parse
+from isa_specs.nodes import Node, Word
 
 BUNDLED = Path(__file__).parent
+MAX_BYTES = 320_000  # far beyond any real description, and near enough that what is refused is refused at once
 MAX_CHAIN = 20  # descriptions that extend each other
 
 
@@ -125,6 +127,8 @@ def collector_paused() -> Iterator[None]:
 @collector_paused()
 def load_chain(path: Path | None, shown: str, text: str) -> core.Isa:
     """Load ``text``, the contents of ``path``, and what it extends."""
+    from isa_specs.reader import parse
+
     sources = {shown: text}  # own first, base last
     nodes: list[Node] = []
     headers: list[Node] = []
@@ -178,6 +182,8 @@ class Refused(SpecError):
 
 
 def build(headers: list[Node], nodes: list[Node], size: int) -> core.Isa:
+    from isa_specs.elaborate import Elaborator
+
     own = headers[0]
     name, title, _, cites, docs = own.children
     elaborator = Elaborator(str(name), strip(title), strip(cites) or strip(headers[-1].children[3]), size)

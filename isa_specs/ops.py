@@ -36,6 +36,9 @@ class Operator:
     predicate: bool = False
     commutes: bool = False
 
+    def __reduce__(self) -> tuple[Callable[[str], Operator], tuple[str]]:
+        return operator, (self.name,)  # a copy of a description refers to the rows there are
+
 
 def _udiv(w: int, a: int, b: int) -> int:
     return a // b if b else -1
@@ -102,3 +105,8 @@ OPERATORS: dict[str, Operator] = {
                  f"{_S0} <= {_S1}", predicate=True),
     )
 }
+
+
+def operator(name: str) -> Operator:
+    """The row of this name."""
+    return OPERATORS[name]

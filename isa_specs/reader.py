@@ -16,10 +16,10 @@ from lark.indenter import DedentError
 
 from isa_specs.diagnostics import Diagnostic, Enough, Mistakes, Span
 from isa_specs.grammar import parser
-from isa_specs.trees import Node, TooDeep, Trees, Unparsed, Word
+from isa_specs.nodes import Node, Word
+from isa_specs.trees import TooDeep, Trees, Unparsed
 
 # Far beyond any real description, and near enough that whatever is refused is refused at once.
-MAX_BYTES = 320_000
 MAX_DECLARATION = 32_000  # characters
 MAX_BRACKETS = 100
 MAX_INDENT = 200  # columns

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from isa_specs.core import Isa
-from isa_specs.keeping import default_directory, digest, write
+from isa_specs.keeping import default_directory, digest, read, write
 
 MAGIC = b"vcheck generated machine 1\n"
 KEPT = 32  # entries; older ones are deleted
@@ -47,16 +46,11 @@ def load(name: str, folder: Path | None = None) -> tuple[dict[str, Any], bytes] 
     """What was stored under ``name``: a description of the code, and the code; None when there is nothing good."""
     if not name:
         return None
-    try:
-        data = ((folder or directory()) / f"{name}.bin").read_bytes()
-    except OSError:
+    data = read((folder or directory()) / f"{name}.bin", MAGIC)
+    if data is None:
         return None
-    start = len(MAGIC) + 32
-    if data[: len(MAGIC)] != MAGIC or hashlib.sha256(data[start:]).digest() != data[len(MAGIC) : start]:
-        return None
-    length = int.from_bytes(data[start : start + 8], "little")
-    facts = json.loads(data[start + 8 : start + 8 + length])
-    return facts, data[start + 8 + length :]
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
 
 
 def store(name: str, facts: dict[str, Any], code: bytes, source: str, folder: Path | None = None) -> None:
@@ -69,22 +63,23 @@ def store(name: str, facts: dict[str, Any], code: bytes, source: str, folder: Pa
     with contextlib.suppress(OSError):
         place.mkdir(parents=True, exist_ok=True)
         write(place / f"{name}.py", source.encode())
-        write(place / f"{name}.bin", MAGIC + hashlib.sha256(payload).digest() + payload)
-        _prune(place)
+        write(place / f"{name}.bin", payload, MAGIC)
+        prune(place, ".bin", ".py")
 
 
-def _prune(place: Path) -> None:
-    entries = sorted(place.glob("*.bin"), key=lambda path: path.stat().st_mtime, reverse=True)
+def prune(place: Path, kind: str, *with_it: str) -> None:
+    """Delete all but the newest files of a ``kind``, and those that belong to them."""
+    entries = sorted(place.glob(f"*{kind}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in entries[KEPT:]:
-        path.unlink(missing_ok=True)
-        path.with_suffix(".py").unlink(missing_ok=True)
+        for suffix in (kind, *with_it):
+            path.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def clear(folder: Path | None = None) -> int:
     """Delete all entries, and nothing else; returns the number of bytes freed."""
     freed = 0
     place = folder or directory()
-    for path in [*place.glob("*.bin"), *place.glob("*.py"), *place.glob(".new-*")]:
+    for path in [found for pattern in ("*.bin", "*.py", "*.isa", ".new-*") for found in place.glob(pattern)]:
         with contextlib.suppress(OSError):
             size = path.stat().st_size
             path.unlink()
