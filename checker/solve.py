@@ -9,7 +9,6 @@ killed. Z3's own limit (``:timeout``) is set somewhat later, for processes whose
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import json
 import queue
 import re
@@ -65,6 +64,8 @@ def _candidates() -> Iterator[Path]:
     for folder in (Path(sysconfig.get_path("scripts")), Path(sys.executable).parent):
         yield folder / "z3"
         yield folder / "z3.exe"
+    import importlib.metadata  # mostly not needed, and the slowest of all imports
+
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         for file in importlib.metadata.files("z3-solver") or ():
             if file.name in ("z3", "z3.exe"):
