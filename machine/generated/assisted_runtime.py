@@ -60,8 +60,8 @@ from machine.generated.primitives import (
     outline,
     run,
 )
-from machine.generated.runtime import copy
 from machine.generated.slots import COUNTER_AT, ILEN, KIND, LEAVE, LIMIT, PASS, STATUS, VIEW
+from machine.generated.wide_runtime import copy
 
 # ---- hardware -----------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from machine.generated.spaces import Spaces
 
 INLINED = 600  # characters of a form that becomes a part of the loop; a call is cheap beside longer ones, the loop dear to compile
 MAX_COUNTER = 60  # bits: an address must not be taken for a trap
+WIDE = Path(__file__).with_name("wide_runtime.py")
 RUNTIME = Path(__file__).with_name("runtime.py")
 DECODER = Path(__file__).with_name("decoder_runtime.py")
 
@@ -253,7 +254,8 @@ class Unit:
         lines = [f'# The machine of "{comment(self.isa.name)}", generated from its description.', "",
                  "from machine.generated.primitives import *  # what the names in capitals mean", ""]
         lines += [f"{name} = {value}" for name, value in constants.items()]
-        return "\n".join([*lines, "", "", runtime_text(RUNTIME, "# ---- wide values"), *(f"\n{part}" for part in parts)])
+        runtime = [runtime_text(WIDE, "# ---- wide values"), "", runtime_text(RUNTIME, "# ---- old values")]
+        return "\n".join([*lines, "", "", *runtime, *(f"\n{part}" for part in parts)])
 
 
     def excerpt(self, instruction: str) -> str:

@@ -46,8 +46,9 @@ from machine.generated.monitor_slots import (
     WATCHED,
 )
 from machine.generated.primitives import BYTE, COUNTER, EVERY_KIND, LD, ST, deliver, directly, exported, mapped, outline, run, undoes
-from machine.generated.runtime import copy, met
+from machine.generated.runtime import met
 from machine.generated.slots import CONTEXT, COUNTER_AT, EXECUTED, FORM, ILEN, KIND, LEAVE, LIMIT, PASS, STATUS, UNKNOWN
+from machine.generated.wide_runtime import copy
 
 # ---- monitors -----------------------------------------------------------------------------
 
