@@ -81,6 +81,7 @@ def remembering(unit: Unit, code: Code) -> None:
 
 
 def changing(unit: Unit, code: Code) -> None:
+    """Add the functions that say what a trap takes back and what a change of state overturns."""
     code("def undoes(status):")
     code('    """Whether a trap takes back effects."""')
     code("    k = -1 - status >> 1")
