@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from checker import model as report
+from checker.conveniences import Conveniences
 from checker.definitions import Question
 from checker.footprint import Footprints
 from checker.models import Evaluator, Model, minimise
@@ -41,7 +42,7 @@ class Witnesses:
 
     def __init__(self, states: States, asker: Asker, isa_argument: str, confirmer: Confirmer | None = None):
         self.states, self.asker, self.isa = states, asker, states.isa
-        self.replayer = Replayer(states)
+        self.replayer, self.conveniences = Replayer(states), Conveniences(states)
         self.isa_argument, self.confirmer = isa_argument, confirmer
         self.footprints = Footprints(self.isa)
 
@@ -88,7 +89,7 @@ class Witnesses:
         more = question.more
         return replace(
             question,
-            asserted=[*question.asserted, *self.replayer.conveniences(question, placed=placed, identity=identity, far=far)],
+            asserted=[*question.asserted, *self.conveniences.of(question, placed=placed, identity=identity, far=far)],
             more=None if more is None else lambda: self.convenient(more(), placed, identity, far),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from checker.conveniences import Conveniences
 from checker.definitions import Question
 from checker.deliveries import is_delivery
 from checker.obligations import Asker
@@ -25,7 +26,7 @@ class Readings(BothReadings):
 
     def __init__(self, isa: core.Isa):
         super().__init__(isa)
-        self.replayer = Replayer(self.states)
+        self.replayer, self.conveniences = Replayer(self.states), Conveniences(self.states)
 
     def targets(self, read: Read) -> dict[str, Term]:
         """What the form can come to: completing, handing over, each of its traps."""
@@ -43,7 +44,7 @@ class Readings(BothReadings):
         conditions = [self.states.legal(self.start), self.symbolic.sound_fields(read.form, self.start, fields), target]
         for placed, identity, _ in ATTEMPTS:
             question = Question("reached", conditions, (("state", read.step),), fields, False)
-            question.asserted = conditions + self.replayer.conveniences(question, placed=placed, identity=identity)
+            question.asserted = conditions + self.conveniences.of(question, placed=placed, identity=identity)
             case = self.laid_out(read.form, question, asker)
             if case is not None and case.decoded.length != fields["ilen"].data:
                 # The solver took some length for the instruction; once more with the one it has.
