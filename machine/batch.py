@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from machine.errors import MachineError
 from machine.generated import slots
-from machine.generated.build import build
 from machine.generated.layout import limbs
 from machine.generated.memory import JOURNAL_BYTES
 from machine.generated.native import Compiled
@@ -42,7 +41,7 @@ class Batch:
                  code: Code | None = None):
         self.machine, self.space, self.patches, self.stores = machine, space, patches, stores
         self.threads = threads or os.cpu_count() or 1
-        self.generated = build(machine.isa, rows=True)
+        self.generated = machine.rows
         self.code = code or Compiled(self.generated.code)
         constants = self.generated.layout.constants
         self.state_words = constants["STATE_WORDS"]

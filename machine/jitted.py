@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Protocol
 
 from isa_specs.core import Isa, Trap
 from isa_specs.encoding import Decoded, padded
 from machine.errors import MachineError
 from machine.generated import slots
-from machine.generated.build import build
+from machine.generated.build import Generated, build
 from machine.generated.layout import NotGenerated, limbs
 from machine.generated.native import Compiled
 from machine.generated.regions import Regions
@@ -45,6 +46,7 @@ class JittedMachine(Machine):
                  code: Code | None = None):
         super().__init__(isa, oracle=lambda width: undefined & (1 << width) - 1)
         self.undefined = undefined & (1 << 64) - 1
+        self.use_cache = use_cache
         self.generated = build(isa, fast=fast, use_cache=use_cache)
         self.code = code or Compiled(self.generated.code)
         self._run, self._peek, self._prepare, self._deliver = (
@@ -55,6 +57,11 @@ class JittedMachine(Machine):
         self._traps = list(isa.traps.values())
         self._numbers = {trap: number for number, trap in enumerate(self._traps)}
         self._known: dict[tuple[bytes, tuple[int, ...]], Decoded | None] = {}
+
+    @cached_property
+    def rows(self) -> Generated:
+        """The module for batches, made when first asked for."""
+        return build(self.isa, rows=True, use_cache=self.use_cache)
 
     def state(self, like: State | None = None) -> GeneratedState:
         """A fresh state, all zero or with the values of ``like``."""
