@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from checker import cli, fuzz, symbolic
+from checker import cli, execution, fuzz
 from checker.check import check
 from checker.comparisons import COMPARISONS, Outcome
 from checker.fuzz_command import compared
@@ -263,14 +263,14 @@ def test_the_solver_agrees(capsys: Capture) -> None:
 
 def test_a_fault_in_the_symbolic_reading(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stores are taken apart in the wrong order."""
-    right = symbolic._Run.write_space
+    right = execution.Run.write_space
 
     def wrong(self, space, address, value):  # type: ignore[no-untyped-def]
         size = space.cell_width
         pieces = [self.terms.extract(value, low + size - 1, low) for low in range(0, value.width, size)]
         return right(self, space, address, self.terms.concat(pieces))
 
-    monkeypatch.setattr(symbolic._Run, "write_space", wrong)
+    monkeypatch.setattr(execution.Run, "write_space", wrong)
     code, out, _ = vcheck(capsys, NAME, "ST", *only("solver", 20), "--fresh")
     assert code == 1
     assert "in the symbolic step" in out
