@@ -89,35 +89,58 @@ class Evaluator:
         return all(self(model))
 
 
+class Trial:
+    """Tries conditions in models that differ only in variables and memories whose names begin with ``varied``.
+
+    No more is looked at than it takes, and what does not depend on these once only; an :class:`Evaluator` looks at everything."""
+
+    def __init__(self, asserted: list[Term], varied: str):
+        self.asserted, self.varied = asserted, varied
+        self._known: dict[Term, Any] = {}
+        self._loose: list[Term] = []  # of what is known, what depends on the varied
+
+    def holds(self, model: Model) -> bool:
+        """Whether all conditions are true in the model."""
+        for term in self._loose:
+            self._known.pop(term, None)
+        self._loose.clear()
+        loose: set[Term] = set()
+        found = all(self._value(term, model, loose) for term in self.asserted)
+        self._loose += loose
+        return found
+
+    def _value(self, root: Term, model: Model, loose: set[Term]) -> Any:
+        known, stack = self._known, [root]
+        while stack:
+            term = stack[-1]
+            if term in known:
+                stack.pop()
+                continue
+            op, args = term.op, term.args
+            if op == "ite":
+                condition = known.get(args[0])
+                args = args[:1] if condition is None else args[1:2] if condition else args[2:]
+            missing = [arg for arg in args if arg not in known]
+            if missing:
+                stack += missing
+                continue
+            stack.pop()
+            values = [known[arg] for arg in args]
+            if op == "ite":
+                known[term] = values[0]
+                args = (*args, term.args[0])
+            elif op in _RULES:
+                known[term] = _RULES[op](model, term, values)
+            else:
+                known[term] = OPERATORS[op].plain(args[0].width, *values) & (1 << term.width) - 1
+            if not loose.isdisjoint(args) or (op in ("var", "memory") and term.data.startswith(self.varied)):
+                loose.add(term)
+        return known[root]
+
+
 def holds(asserted: list[Term], model: Model) -> bool:
-    """Whether all of ``asserted`` are true in a model, looking at no more of them than that takes.
-
-    For a model tried once; an :class:`Evaluator` looks at everything, but prepares that only once."""
-    known: dict[Term, Any] = {}
-    return all(_value(term, model, known) for term in asserted)
-
-
-def _value(root: Term, model: Model, known: dict[Term, Any]) -> Any:
-    stack = [root]
-    while stack:
-        term = stack[-1]
-        op, args = term.op, term.args
-        if op == "ite":
-            condition = known.get(args[0])
-            args = args[:1] if condition is None else args[1:2] if condition else args[2:]
-        missing = [arg for arg in args if arg not in known]
-        if missing:
-            stack += missing
-            continue
-        stack.pop()
-        values = [known[arg] for arg in args]
-        if op == "ite":
-            known[term] = values[0]
-        elif op in _RULES:
-            known[term] = _RULES[op](model, term, values)
-        else:
-            known[term] = OPERATORS[op].plain(args[0].width, *values) & (1 << term.width) - 1
-    return known[root]
+    """Whether all of ``asserted`` are true in a model."""
+    return Trial(asserted, "").holds(model)
 
 
 class Descent:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from checker.conditions import conjuncts
 from checker.definitions import Question
-from checker.models import Model, holds
+from checker.models import Model, Trial, holds
 from checker.smtlib import Writer
 from checker.solve import Answer, Solver
+from checker.states import FIRST
 from checker.term import Term, walk
 from checker.terms import Terms
 
@@ -74,7 +75,7 @@ class Asker:
         self.asked = 0
         self.settled = 0
 
-    def ask(self, question: Question, *, model: bool = False, candidates: Iterable[Model] = ()) -> Pending:
+    def ask(self, question: Question, *, model: bool = False, candidates: Iterable[list[Model]] = ()) -> Pending:
         """Start solving, unless one of ``candidates`` is an answer. With ``model`` it carries the values a witness is made of."""
         if question.settled:
             if question.more is not None:
@@ -95,14 +96,17 @@ class Asker:
         wanted = [(self.writer.value(term), term) for term in self.wanted(looks)]
         return Pending(self, question, self.solver.submit(text, list(dict.fromkeys(name for name, _ in wanted))), wanted)
 
-    def precedent(self, question: Question, asserted: list[Term], candidates: list[Model]) -> Pending | None:
-        """The answer by one of ``candidates``, if it is a model of the question or of all of it."""
+    def precedent(self, question: Question, asserted: list[Term], candidates: list[list[Model]]) -> Pending | None:
+        """The answer by one of ``candidates``, if it is a model of the question or of all of it. The models of a list differ only in
+        the first state."""
         if not candidates:
             return None
-        for candidate in candidates:
-            if holds(asserted, candidate):
-                self.settled += 1
-                return Pending(self, question, settled=Answer("sat"), known=candidate)
+        for models in candidates:
+            trial = Trial(asserted, FIRST)
+            for model in models:
+                if trial.holds(model) and holds(asserted, model):  # a verdict rests on it
+                    self.settled += 1
+                    return Pending(self, question, settled=Answer("sat"), known=model)
         if question.more is None:
             return None
         whole = question.more()

@@ -27,16 +27,15 @@ class Precedents:
         """Keep the model of a satisfiable question."""
         self._own[id(form), region] = self._kin[form.instruction, region] = model
 
-    def candidates(self, form: core.Form, region: str, question: Question, encoded: Term, touched: Set[str]) -> Iterator[Model]:
+    def candidates(self, form: core.Form, region: str, question: Question, encoded: Term, touched: Set[str]) -> Iterator[list[Model]]:
         """Models worth trying, the likeliest first: what is known, then pairs of states that differ in one component ``touched``.
+        The models of a list differ only in the first state.
 
         ``encoded`` holds where the fields are an encoding of the form; the model of another form is brought to that."""
         own, kin = self._own.get((id(form), region)), self._kin.get((form.instruction, region))
         known = [own] if own is not None else [*_encoded(kin, question, encoded)] if kin is not None else []
-        yield from known
-        if question.varied:
-            for model in known:
-                yield from _pairs(model, question, touched)
+        for model in known:
+            yield [model, *_pairs(model, question, touched)] if question.varied else [model]
 
 
 def _encoded(model: Model, question: Question, encoded: Term) -> Iterator[Model]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker.conditions import conjuncts
-from checker.models import Evaluator, Model, holds
+from checker.models import Evaluator, Model, Trial, holds
 from checker.smtlib import Writer
 from checker.solve import Solver
 from checker.term import Term, apart, sparse
@@ -272,6 +272,18 @@ def test_stores_leave_what_others_look_at(seed: int) -> None:
     values = evaluator.values(model)
     assert evaluator(model) == [values[evaluator.slots[root]] for root in roots]
     assert evaluator(model) == evaluator(model)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_trial_forgets_what_depends_on_the_varied(seed: int) -> None:
+    grown = Grown(seed)
+    asserted = [grown.term(1, 4)[0] for _ in range(3)]
+    trial = Trial(asserted, "x8.")
+    for _ in range(4):
+        model = grown.model.copy()
+        model.values |= {name: grown.random.getrandbits(8) for name in ("x8.0", "x8.1")}
+        assert trial.holds(model) == all(Evaluator(asserted)(model))
 
 
 def test_conjuncts_of_shared_conditions_are_few() -> None:
