@@ -49,3 +49,16 @@ class Harness(Pair):
             did += lot.did
             assert not lot.wrong, f"{form.instruction} ({form.template}): {lot.wrong[0].differences}\n{lot.wrong[0].state}"
         return did
+
+    def alike(self, state: State, steps: int) -> State:
+        """The state after so many bare steps, the same on both machines one by one, and in one go."""
+        after = state.copy()
+        self.load(state)
+        for _ in range(steps):
+            self.plain.run(after, 1)
+            self.jitted.run(self.state, 1)
+            assert self.state == after, differences(self.state, after)
+        self.load(state)
+        self.jitted.run(self.state, steps)
+        assert self.state == after, differences(self.state, after)
+        return after

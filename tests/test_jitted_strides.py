@@ -6,7 +6,7 @@ import random
 from functools import cache
 
 import pytest
-from jitting import Harness, differences
+from jitting import Harness
 
 from isa_specs import core
 from isa_specs.assembly import assemble_program
@@ -43,21 +43,6 @@ def prepared(program: str, **cells: int) -> State:
     return state
 
 
-def alike(state: State, steps: int) -> State:
-    """The state after so many bare steps, the same on both machines step by step, and in one go."""
-    found = harness("s370")
-    after = state.copy()
-    found.load(state)
-    for _ in range(steps):
-        found.plain.run(after, 1)
-        found.jitted.run(found.state, 1)
-        assert found.state == after, differences(found.state, after)
-    found.load(state)
-    found.jitted.run(found.state, steps)
-    assert found.state == after, differences(found.state, after)
-    return after
-
-
 def twice(*instructions: str) -> str:
     """Once for walks to be remembered, and once more."""
     return "\n".join(f" {one}" for one in instructions * 2)
@@ -72,7 +57,7 @@ STORAGE_TO_STORAGE = ("MVC 0({l},2),0(3)", "MVCIN 0({l},2),255(3)", "MVN 0({l},2
 def test_operands_apart(instruction: str, offset: int) -> None:
     state = prepared(twice(instruction.format(l=255), instruction.format(l=7), instruction.format(l=0)))
     state["gpr"][2] += offset
-    alike(state, 6)
+    harness("s370").alike(state, 6)
 
 
 @pytest.mark.parametrize("instruction", STORAGE_TO_STORAGE)
@@ -80,11 +65,11 @@ def test_operands_apart(instruction: str, offset: int) -> None:
 def test_operands_that_overlap(instruction: str, distance: int) -> None:
     state = prepared(twice(instruction.format(l=255)))
     state["gpr"][2], state["gpr"][3] = FIRST + 0x180 + distance, FIRST + 0x180
-    alike(state, 2)
+    harness("s370").alike(state, 2)
 
 
 def test_a_byte_spreads() -> None:
-    after = alike(prepared(twice("MVI 0(2),0x5A", "MVC 1(254,2),0(2)")), 4)
+    after = harness("s370").alike(prepared(twice("MVI 0(2),0x5A", "MVC 1(254,2),0(2)")), 4)
     assert {after.memory["storage"][FIRST + i] for i in range(256)} == {0x5A}
 
 
@@ -96,7 +81,7 @@ def test_storage_ends_and_begins_anew(instruction: str) -> None:
     for register in (2, 3):
         alike_from = state.copy()
         alike_from["gpr"][register] = HIGH
-        alike(alike_from, 2)
+        harness("s370").alike(alike_from, 2)
 
 
 @pytest.mark.parametrize("instruction", STORAGE_TO_STORAGE)
@@ -108,7 +93,7 @@ def test_a_block_with_another_key(instruction: str, key: int) -> None:
     for register in (2, 3):
         start = state.copy()
         start["gpr"][register] += 0x780
-        after = alike(start, 2)
+        after = harness("s370").alike(start, 2)
         if register == 2 and key != 0x04 and instruction.startswith("MVC "):
             assert after["psw.ia"] == 0x300
             assert [after.memory["storage"][FIRST + 0x780 + i] for i in range(0x80)] == [
@@ -121,7 +106,7 @@ def test_low_addresses_are_protected(instruction: str) -> None:
     for at in (LOW, HIGH, 0x200):
         start = state.copy()
         start["gpr"][2] = at
-        alike(start, 2)
+        harness("s370").alike(start, 2)
 
 
 @pytest.mark.parametrize("instruction", STORAGE_TO_STORAGE)
@@ -132,7 +117,7 @@ def test_the_prefix_stands_in_for_block_0(instruction: str, at: int) -> None:
     for register in (2, 3):
         start = state.copy()
         start["gpr"][register] = at
-        alike(start, 2)
+        harness("s370").alike(start, 2)
 
 
 def translated(program: str, pages: dict[int, int]) -> State:
@@ -151,7 +136,7 @@ def test_the_next_page_is_not_there(instruction: str) -> None:
     for register in (2, 3):
         start = state.copy()
         start["gpr"][register] += 0xF80
-        alike(start, 2)
+        harness("s370").alike(start, 2)
 
 
 @pytest.mark.parametrize("instruction", STORAGE_TO_STORAGE)
@@ -160,7 +145,7 @@ def test_two_pages_in_one_frame(instruction: str, distance: int) -> None:
     """Operands overlap although their addresses are far apart."""
     state = translated(twice(instruction.format(l=200)), {9: FIRST >> 12})
     state["gpr"][2], state["gpr"][3] = FIRST + 0x200 + distance, SECOND + 0x200
-    alike(state, 2)
+    harness("s370").alike(state, 2)
 
 
 def test_a_move_over_the_page_table() -> None:
@@ -170,7 +155,7 @@ def test_a_move_over_the_page_table() -> None:
         start = state.copy()
         start["gpr"][2] = address
         start.memory["storage"].load(SECOND, bytes(255))
-        alike(start, 6)
+        harness("s370").alike(start, 6)
 
 
 @pytest.mark.parametrize("offset", [-0x40, -4, 0, 4, 6, 12])
@@ -179,7 +164,7 @@ def test_code_that_overwrites_itself(offset: int) -> None:
     state = prepared(program)
     state["gpr"][2] = 0x2000 + 12 + offset
     state.memory["storage"].load(SECOND, assemble_program(harness("s370").isa, " LA 7,3(0,7)\n" * 16, 0).bytes)
-    alike(state, 8)
+    harness("s370").alike(state, 8)
 
 
 def test_code_beside_what_is_moved() -> None:
@@ -189,7 +174,7 @@ def test_code_beside_what_is_moved() -> None:
     state["gpr"][2], state["gpr"][9] = 0x2400, 0x2000 + len(assemble_program(harness("s370").isa, program, 0x2000).bytes) - 4
     state["gpr"][11] = 0x2000
     state.memory["storage"].load(SECOND, bytes.fromhex("41A0"))
-    alike(state, 80)
+    harness("s370").alike(state, 80)
 
 
 @pytest.mark.parametrize("instruction", ["LM 0,15,0(2)", "LM 14,1,0(2)", "STM 0,15,0(2)", "STM 14,1,0(2)", "STM 4,4,0(2)"])
@@ -199,7 +184,7 @@ def test_words_across_granules_and_blocks(instruction: str, offset: int) -> None
     state.memory["keys"].update({at >> 11: 0x04 for at in range(0, 0x10000, 0x800)} | {FIRST + 0x800 >> 11: 0x0E})
     state["gpr"][2] += offset
     state["gpr"][3] = FIRST + offset
-    alike(state, 4)
+    harness("s370").alike(state, 4)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -213,7 +198,7 @@ def test_random_operands(seed: int) -> None:
         state.memory["storage"].load(FIRST + 0x68, bytes.fromhex("0000000000000300"))
         for register in (2, 3):
             state["gpr"][register] = rng.choice((0, 0x1000, FIRST, FIRST + 0x800, SECOND, 1 << 24)) + rng.randrange(-300, 300) & 0xFFFFFF
-        alike(state, 8)
+        harness("s370").alike(state, 8)
 
 
 LOOPING = {"s370": 20, "s370_das": 10, "x86": 5}  # states a form

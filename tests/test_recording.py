@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from jitting import Harness, differences
+from jitting import Harness
 
 import isa_specs
 from checker.analysis import analyse
@@ -74,46 +74,32 @@ def prepared(program: str, *, mapped: bool = False) -> State:
     return state
 
 
-def alike(state: State, steps: int) -> State:
-    """The state after so many bare steps, the same on both machines, one by one and in one go."""
-    found, after = harness(), state.copy()
-    found.load(state)
-    for _ in range(steps):
-        found.plain.run(after, 1)
-        found.jitted.run(found.state, 1)
-        assert found.state == after, differences(found.state, after)
-    found.load(state)
-    found.jitted.run(found.state, steps)
-    assert found.state == after, differences(found.state, after)
-    return after
-
-
 def bits(state: State) -> dict[int, int]:
     return {block: value for block, value in state.memory["used"].items() if value}
 
 
 def test_reading_and_storing() -> None:
     state = prepared(" lda16 0x2000\n sta16 0x27FF\n sta16 0x2C00")
-    assert bits(alike(state, 1)) == {0: 2, 8: 2}
-    assert bits(alike(state, 2)) == {0: 2, 8: 2, 9: 3, 10: 3}  # both blocks of an operand
-    assert bits(alike(state, 3)) == {0: 2, 8: 2, 9: 3, 10: 3, 11: 3}
+    assert bits(harness().alike(state, 1)) == {0: 2, 8: 2}
+    assert bits(harness().alike(state, 2)) == {0: 2, 8: 2, 9: 3, 10: 3}  # both blocks of an operand
+    assert bits(harness().alike(state, 3)) == {0: 2, 8: 2, 9: 3, 10: 3, 11: 3}
 
 
 def test_where_storage_is_and_not_where_it_is_seen() -> None:
-    assert bits(alike(prepared(" lda16 0x2000\n sta16 0x2C00", mapped=True), 2)) == {0: 2, 24: 2, 27: 3}
+    assert bits(harness().alike(prepared(" lda16 0x2000\n sta16 0x2C00", mapped=True), 2)) == {0: 2, 24: 2, 27: 3}
 
 
 def test_what_is_refused_is_not_recorded() -> None:
     """Page 2 may not be written, page 3 is not there; the delivery reads the vector at 0x1000."""
-    assert bits(alike(prepared(" sta16 0x4000", mapped=True), 1)) == {0: 2, 4: 2}
-    assert bits(alike(prepared(" lda16 0x5FFF", mapped=True), 1)) == {0: 2, 4: 2}
+    assert bits(harness().alike(prepared(" sta16 0x4000", mapped=True), 1)) == {0: 2, 4: 2}
+    assert bits(harness().alike(prepared(" lda16 0x5FFF", mapped=True), 1)) == {0: 2, 4: 2}
 
 
 def test_it_outlasts_what_a_trap_undoes() -> None:
     """The fetch of what is refused; then an instruction that has read and stored before it is."""
-    assert bits(alike(prepared(" sys 1"), 1)) == {0: 2, 4: 2}
+    assert bits(harness().alike(prepared(" sys 1"), 1)) == {0: 2, 4: 2}
     state = prepared(" ldi 7\n sts16 0x2000")
-    after = alike(state, 2)
+    after = harness().alike(state, 2)
     assert bits(after) == {0: 2, 4: 2, 8: 3}
     assert after.memory["storage"][0x2001] == 0
 
@@ -129,20 +115,20 @@ def test_taken_back_it_is_recorded_once_more() -> None:
     """What is remembered of walks and instructions rests on the bits."""
     loop = " lda16 0x2000\n sta16 0x2400\n" * 3
     state = prepared(f"{loop} ldi 0\n stu 0x0800\n stu 0x0900\n stu 0\n{loop}")
-    assert bits(alike(state, 6)) == {0: 2, 8: 2, 9: 3}
-    assert bits(alike(state, 9)) == {0: 2}
-    assert bits(alike(state, 10)) == {}
-    assert bits(alike(state, 16)) == {0: 2, 8: 2, 9: 3}
+    assert bits(harness().alike(state, 6)) == {0: 2, 8: 2, 9: 3}
+    assert bits(harness().alike(state, 9)) == {0: 2}
+    assert bits(harness().alike(state, 10)) == {}
+    assert bits(harness().alike(state, 16)) == {0: 2, 8: 2, 9: 3}
 
 
 def test_in_the_order_of_an_expression() -> None:
-    assert alike(prepared(" luu 0x0C00"), 1)["a"] == 0b00_00000000_10
+    assert harness().alike(prepared(" luu 0x0C00"), 1)["a"] == 0b00_00000000_10
     state = prepared(" luu 0x0003")  # block 0, of its own code
     state.memory["used"][0] = 1
-    assert alike(state, 1)["a"] >> 10 == 3
+    assert harness().alike(state, 1)["a"] >> 10 == 3
     state = prepared(" luu 0xFC00")
     state.memory["used"][63] = 1
-    assert alike(state, 1)["a"] == 0b01_00000000_11
+    assert harness().alike(state, 1)["a"] == 0b01_00000000_11
 
 
 def test_random_states_on_both_machines() -> None:
