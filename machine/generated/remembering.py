@@ -21,6 +21,23 @@ def flushing(code: Code) -> None:
     code("    return 0\n\n")
 
 
+def clearing(unit: Unit, code: Code) -> None:
+    """Add the function that empties the tables; batches have no second one for decodings."""
+    code("@cold\ndef clear(s):")
+    code('    """Empty the tables, as context numbers begin anew."""')
+    for table in unit.tables:
+        code(f"    for i in range(0, {3 * slots.ENTRIES}):")
+        code(f"        ST(s + {table} + i * {slots.ENTRY_BYTES}, -1)")
+    code(f"    for i in range(0, {slots.DECODED_ENTRIES + 1}):")
+    code(f"        ST(LD(s + OWN_TABLE) + i * {slots.DECODED_BYTES}, -1)")
+    if not unit.rows:
+        code("        if LD(s + OTHER_TABLE) != 0:")
+        code(f"            ST(LD(s + OTHER_TABLE) + i * {slots.DECODED_BYTES}, -1)")
+    code("    ST(s + LAST_CONTEXT, 0)")
+    code("    flush(s)")
+    code("    return 0\n\n")
+
+
 def remembering(unit: Unit, code: Code) -> None:
     """Add the functions that number what walks and decodings rest on; what is remembered is found by that number."""
     words = [(unit.layout.cells[name].name, 8 * limb) for name in unit.rests_on.cells
@@ -34,18 +51,7 @@ def remembering(unit: Unit, code: Code) -> None:
         code(f"    for i in range(0, {slots.ENTRIES}):")
         code(f"        ST(s + {table} + {slots.ENTRIES * slots.ENTRY_BYTES} + i * {slots.ENTRY_BYTES}, -1)")
     code("    return 0\n\n")
-    code("@cold\ndef clear(s):")
-    code('    """Empty the tables, as context numbers begin anew."""')
-    for table in unit.tables:
-        code(f"    for i in range(0, {3 * slots.ENTRIES}):")
-        code(f"        ST(s + {table} + i * {slots.ENTRY_BYTES}, -1)")
-    code(f"    for i in range(0, {slots.DECODED_ENTRIES + 1}):")
-    code(f"        ST(LD(s + OWN_TABLE) + i * {slots.DECODED_BYTES}, -1)")
-    code("        if LD(s + OTHER_TABLE) != 0:")
-    code(f"            ST(LD(s + OTHER_TABLE) + i * {slots.DECODED_BYTES}, -1)")
-    code("    ST(s + LAST_CONTEXT, 0)")
-    code("    flush(s)")
-    code("    return 0\n\n")
+    clearing(unit, code)
     code("@outline\ndef context(s):")
     code('    """Make sure that CONTEXT names the values remembered walks and decodings rest on."""')
     code.depth = 1

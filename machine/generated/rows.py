@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from machine.generated import slots
 from machine.generated.layout import LINE, Buffer
 from machine.generated.names import Code
+from machine.generated.remembering import clearing
 from machine.generated.slots import SPACE_SHIFT
 
 if TYPE_CHECKING:
@@ -70,16 +71,7 @@ def in_rows(text: str) -> str:
 def remembering(unit: Unit) -> str:
     """The functions :mod:`loop` has for what is remembered, as far as batches need them."""
     code = Code()
-    code("@cold\ndef clear(s):")
-    code('    """Empty the tables, as context numbers begin anew."""')
-    for table in unit.tables:
-        code(f"    for i in range(0, {3 * slots.ENTRIES}):")
-        code(f"        ST(s + {table} + i * {slots.ENTRY_BYTES}, -1)")
-    code(f"    for i in range(0, {slots.DECODED_ENTRIES + 1}):")
-    code(f"        ST(LD(s + OWN_TABLE) + i * {slots.DECODED_BYTES}, -1)")
-    code("    ST(s + LAST_CONTEXT, 0)")
-    code("    flush(s)")
-    code("    return 0\n\n")
+    clearing(unit, code)
     code("def context(s):")
     code('    """Make sure that CONTEXT has a number."""')
     code("    if LD(s + CONTEXT) == UNKNOWN:")
