@@ -60,9 +60,9 @@ class Batch:
         self._workers = [self._worker(space, bare) for _ in range(self.threads)]
 
     def _worker(self, space: str, bare: bool) -> tuple[GeneratedState, int]:
-        generated, isa = self.generated, self.machine.isa
-        state = GeneratedState(isa, generated.layout, generated, generated.rests_on, generated.overturning)
-        record, constants = state.record, generated.layout.constants
+        isa, constants = self.machine.isa, self.generated.layout.constants
+        state = GeneratedState(isa, self.generated)
+        record = state.record
         record.words[slots.UNDEFINED // 8] = self.machine.undefined
         record.reserve_log(JOURNAL_BYTES)
         for name, size in (("LINES", constants["MAX_LINES"] * constants["LINE_BYTES"]), ("WATCHES", 16 * constants["MAX_WATCHES"])):

@@ -65,8 +65,7 @@ class JittedMachine(Machine):
 
     def state(self, like: State | None = None) -> GeneratedState:
         """A fresh state, all zero or with the values of ``like``."""
-        generated = self.generated
-        made = GeneratedState(self.isa, generated.layout, generated, generated.rests_on, generated.overturning)
+        made = GeneratedState(self.isa, self.generated)
         made.record.words[slots.UNDEFINED // 8] = self.undefined
         self._prepare(made.record.address)
         if like is not None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, MutableMapping, MutableSequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from isa_specs.core import Isa
 from machine.errors import MachineError
 from machine.generated import slots
-from machine.generated.layout import Layout, Room
-from machine.generated.memory import FILL_LIMIT, Cells, Record, Tables
+from machine.generated.layout import Room
+from machine.generated.memory import FILL_LIMIT, Cells, Record
 from machine.state import Memory, State
+
+if TYPE_CHECKING:
+    from machine.generated.build import Generated
 
 
 class _Cells(MutableMapping[str, int]):
@@ -117,13 +120,13 @@ class GeneratedState(State):
 
     __slots__ = ("record",)
 
-    def __init__(self, isa: Isa, layout: Layout, tables: Tables, contexts: Iterable[str], others: Iterable[str]):
+    def __init__(self, isa: Isa, generated: Generated):
         self.isa = isa
-        self.record = Record(isa, layout, tables)
-        others = frozenset(others)
-        self.cells = cast("dict[str, int]", _Cells(self.record, contexts))
+        self.record = Record(isa, generated.layout, generated)
+        others = frozenset(generated.overturning)
+        self.cells = cast("dict[str, int]", _Cells(self.record, generated.rests_on))
         self.arrays = cast("dict[str, list[int]]", _Arrays(
-            {name: _Elements(self.record, room, name in others) for name, room in layout.arrays.items()}))
+            {name: _Elements(self.record, room, name in others) for name, room in generated.layout.arrays.items()}))
         for name, cells in self.record.spaces.items():
             cells.overturns = name in others
         self.memory = cast("dict[str, Memory]", self.record.spaces)
