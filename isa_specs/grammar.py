@@ -17,9 +17,9 @@ from lark.grammar import Rule
 from lark.indenter import Indenter
 from lark.lexer import TerminalDef
 
-from isa_specs.keeping import default_directory, digest, write
+from isa_specs.keeping import default_directory, digest, read, write
 
-FILE = "grammar.json"
+FILE = "grammar.tables"
 GRAMMAR = Path(__file__).with_name("spec.lark")
 _OPTIONS: dict[str, Any] = {"parser": "lalr", "maybe_placeholders": True}
 
@@ -44,19 +44,19 @@ def parser() -> Lark:
 def kept(folder: Path) -> Lark:
     """The parser by the tables kept in ``folder``; where there are none for this grammar and this lark, made anew and kept."""
     grammar = GRAMMAR.read_text(encoding="utf-8")
-    source = [lark.__version__, repr(_OPTIONS), grammar]
-    file = folder / FILE
-    tables = _recall(file, source)
-    if tables is not None:
+    magic = f"vcheck grammar {digest([lark.__version__, repr(_OPTIONS), grammar])}\n".encode()
+    text = read(folder / FILE, magic)
+    if text is not None:
+        tables = json.loads(text, object_pairs_hook=_numbered)
         tables["data"]["options"]["postlex"] = Layout()
         return Lark.load(tables)  # it takes what pickle would have read, too
     made = Lark(grammar, postlex=Layout(), **_OPTIONS)
     data, memo = made.memo_serialize([TerminalDef, Rule])
     del data["options"]["postlex"]
-    text = json.dumps({"data": data, "memo": memo}, separators=(",", ":"))
+    text = json.dumps({"data": data, "memo": memo}, separators=(",", ":")).encode()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        write(file, f"{digest([*source, text])}\n{text}".encode())
+        write(folder / FILE, text, magic)
     return made
 
 
@@ -67,18 +67,6 @@ def clear(folder: Path) -> int:
         (folder / FILE).unlink()
         return size
     return 0
-
-
-def _recall(file: Path, source: list[str]) -> dict[str, Any] | None:
-    """The tables in a file, if they are whole and of this source."""
-    try:
-        name, _, text = file.read_text(encoding="utf-8").partition("\n")
-    except (OSError, UnicodeDecodeError):
-        return None
-    if name != digest([*source, text]):
-        return None
-    tables: dict[str, Any] = json.loads(text, object_pairs_hook=_numbered)
-    return tables
 
 
 def _numbered(pairs: list[tuple[str, Any]]) -> dict[str | int, Any]:
