@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
@@ -12,6 +13,7 @@ from checker.obligations import Asker, Pending
 from checker.precedents import Precedents
 from checker.regions import OUTSIDE, regions
 from checker.states import BEHAVIOUR, OBSERVED, States
+from checker.term import Term
 from isa_specs import core
 
 Truth = bool | None  # None: not decided
@@ -148,9 +150,7 @@ class _Work:
         self.footprint = owner.footprints.form(form)
         self.certificate = "flow" if owner.innocuous(self.footprint) else "smt"
         self.define = Definitions(owner.states, form, region)
-        self.encoded = owner.states.symbolic.sound_fields(form, owner.states.free(), self.define.fields)
         self.pending: list[tuple[Judgement, str, Pending]] = []
-        self.answers: dict[int, dict[str, Truth]] = {}
         self.restricted, self.unrestricted = Judgement(), Judgement()
         self.touched = self.footprint.reads | self.footprint.writes
         # A component that is neither read nor written cannot make two runs differ.
@@ -159,6 +159,11 @@ class _Work:
             for kind in (*BEHAVIOUR, *OBSERVED)
             if self.touched & owner.states.classes[kind] or (self.footprint.executes and owner.states.classes[kind])
         ]
+
+    @cached_property
+    def encoded(self) -> Term:
+        """That the fields are an encoding of the form."""
+        return self.owner.states.symbolic.sound_fields(self.form, self.owner.states.free(), self.define.fields)
 
     def ask(self, judgement: Judgement, name: str, question: Question) -> None:
         candidates = self.owner.precedents.candidates(self.form, self.region, question, self.encoded, self.touched)

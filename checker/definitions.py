@@ -8,7 +8,6 @@ and the second state of a pair is one in which a guest really runs: user mode, t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,10 +16,10 @@ from checker.regions import OUTSIDE
 from checker.states import States
 from checker.steps import Start, Step
 from checker.term import Term
+from checker.terms import ALL
 from isa_specs import core
 
 MANY = 128  # writes from which on one cell is looked at alone before the others
-ALL = sys.maxsize
 
 
 @dataclass

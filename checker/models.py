@@ -129,10 +129,8 @@ class Trial:
             if op == "ite":
                 known[term] = values[0]
                 args = (*args, term.args[0])
-            elif op in _RULES:
-                known[term] = _RULES[op](model, term, values)
             else:
-                known[term] = OPERATORS[op].plain(args[0].width, *values) & (1 << term.width) - 1
+                known[term] = _rule(term)(model, term, values)
             if not loose.isdisjoint(args) or (op in ("var", "memory") and term.data.startswith(self.varied)):
                 loose.add(term)
         return known[root]

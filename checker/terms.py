@@ -12,6 +12,7 @@ from isa_specs.ops import OPERATORS
 Writes = tuple[tuple[Term, Term, Term], ...]  # (guard, address, value)
 
 MAX_COMPARED = 400  # pairs of writes beyond which comparing memories is left to the solver's array theory
+ALL = sys.maxsize  # cells
 
 
 class Terms(BitVectors):
@@ -41,7 +42,7 @@ class Terms(BitVectors):
             memory = memory.args[0]
         return self._make("store", (memory, address, value), None, memory.width, memory.address)
 
-    def same_memory(self, a: Term, b: Term, cells: int = sys.maxsize) -> Term:
+    def same_memory(self, a: Term, b: Term, cells: int = ALL) -> Term:
         """Whether two memories agree everywhere, or only in so many of the cells that were written first.
 
         Memories that grew from one by writes are compared write by write; extensionality is left to the solver
@@ -124,7 +125,7 @@ class Terms(BitVectors):
         self._writes[memory.ident] = result
         return result
 
-    def same(self, a: Term, b: Term, cells: int = sys.maxsize) -> Term:
+    def same(self, a: Term, b: Term, cells: int = ALL) -> Term:
         return self.same_memory(a, b, cells) if a.address else self.eq(a, b)
 
 

@@ -19,7 +19,7 @@ from isa_specs.grammar import parser
 from isa_specs.nodes import Node, Word
 from isa_specs.trees import TooDeep, Trees, Unparsed
 
-# Far beyond any real description, and near enough that whatever is refused is refused at once.
+# Bounds as :data:`isa_specs.load.MAX_BYTES`: far beyond any real description.
 MAX_DECLARATION = 32_000  # characters
 MAX_BRACKETS = 100
 MAX_INDENT = 200  # columns
