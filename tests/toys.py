@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from checker.analysis import analyse
-from checker.model import Report
+from checker.model import Instruction, Monitor, Report
 from checker.options import Options
 from isa_specs.load import loads
 
@@ -79,3 +79,13 @@ def toy(
 def judge(text: str) -> Report:
     """The report on a description, solved in one process."""
     return analyse(loads(text), Options(jobs=1))
+
+
+def find(report: Report, name: str) -> Instruction:
+    """What a report has on an instruction."""
+    return next(i for i in report.instructions if i.name == name)
+
+
+def profile(report: Report, name: str = "vmm") -> Monitor:
+    """What a report has on a monitor."""
+    return next(m for m in report.monitors if m.name == name)
