@@ -93,10 +93,28 @@ class Analysis:
             memory_system=[self.memory(lemma) for lemma in lemmas] + self.precision(imprecise),
             invariants=invariants,
             unknown=self.case.unknown,
-            statistics=self.statistics(classified),
         )
+        made.unconfirmed = self.confirm(made)
+        made.statistics = self.statistics(classified)
         made.expectations = self.expectations(made)
         return made
+
+    def confirm(self, made: report.Report) -> str:
+        """Has the counterexamples of the report run on generated code; returns why not, where there is none and it may be done without."""
+        held = {id(witness) for witness in made.witnesses()}
+        shown = [(witness, replayed) for witness, replayed in self.case.replays if id(witness) in held]
+        if not shown or self.case.options.confirm is False:
+            return ""
+        from checker.confirm import NotGenerated, confirm  # the compiler takes its time to load
+
+        try:
+            with self.timed("confirmation"):
+                confirm(self.case.isa, shown)
+        except (NotGenerated, ImportError) as reason:
+            if self.case.options.confirm:
+                raise
+            return str(reason)
+        return ""
 
     def timed(self, part: str) -> Timer:
         return Timer(self.seconds, part)
@@ -142,7 +160,7 @@ class Analysis:
 
     def witnesses(self, states: States, asker: Asker, classified: list[Classified]) -> Witnesses:
         """Has the counterexamples solved that are going to be shown."""
-        witnesses = Witnesses(states, asker, self.case.argument(), self.case.confirmer)
+        witnesses = Witnesses(states, asker, self.case.argument(), self.case.replays)
         for items in by_instruction(classified).values():
             for questions in {(item.region, item.form.title): qs for item, qs in reversed([*self.exhibited(items)])}.values():
                 witnesses.prepare(questions[0])

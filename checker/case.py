@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from checker import model as report
@@ -18,7 +17,7 @@ from isa_specs import core
 from isa_specs.diagnostics import Span
 
 if TYPE_CHECKING:
-    from checker.confirm import Confirmer
+    from checker.replay import Replayed
 
 
 class OfForm(Protocol):
@@ -39,27 +38,17 @@ def by_instruction(items: Iterable[T]) -> dict[str, list[T]]:
 
 
 class Case:
-    """One description under check, with the forms asked for. ``unknown`` collects what could not be decided."""
+    """One description under check, with the forms asked for. ``unknown`` collects what could not be decided, ``replays`` the
+    counterexamples that were run."""
 
     def __init__(self, isa: core.Isa, options: Options, solver: Solver):
         self.isa, self.options, self.solver = isa, options, solver
         self.terms = Terms()
         self.footprints = Footprints(isa)
         self.unknown: list[report.Unknown] = []
+        self.replays: list[tuple[report.Witness, Replayed]] = []
         wanted = set(options.instructions)
         self.forms = [form for form in isa.forms if not wanted or form.instruction in wanted]
-
-    @cached_property
-    def confirmer(self) -> Confirmer | None:
-        """Runs counterexamples on the jitted machine, if that is asked for. Raises :class:`NotGenerated` where there is none."""
-        if not self.options.confirm:
-            return None
-        from checker.confirm import Confirmer  # llvmlite takes its time to load
-        from machine.jitted import NotGenerated, enabled
-
-        if not enabled():
-            raise NotGenerated("VCHECK_JIT=0")
-        return Confirmer(self.isa)
 
     def with_trait(self, states: States, asker: Asker, trait: str, ask: Callable[[Definitions], Question]) -> list[str]:
         """Instructions with a witness for a question that only makes sense for forms with ``trait``."""

@@ -7,6 +7,7 @@ made from, so that a change in what the description extends is noticed without r
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -53,7 +54,8 @@ def check(name: str, options: Options) -> Report:
 
 
 def _key(path: Path, options: Options) -> str:
-    asked = ["report", display(path), json.dumps([options.monitors, options.instructions, options.confirm]), program_digest()]
+    wanted = [options.monitors, options.instructions, options.confirm, os.environ.get("VCHECK_JIT")]
+    asked = ["report", display(path), json.dumps(wanted), program_digest()]
     return digest([*asked, read_text(path, display(path))])
 
 

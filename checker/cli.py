@@ -61,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--no-cache", action="store_true", help="neither use nor store remembered results")
     out.add_argument("--baseline", metavar="FILE", type=Path, help="a JSON report: findings it has do not count again")
     out.add_argument("--export", metavar="DIR", type=Path, help="write every obligation to DIR as an SMT-LIB file")
-    out.add_argument("--confirm", action="store_true", help="run every counterexample on generated code, too, bare and monitored")
+    out.add_argument("--confirm", action=argparse.BooleanOptionalAction,
+                     help="run every counterexample on generated code, too (default: where code can be generated)")
     out.add_argument("--timings", action="store_true", help="report where the time went")
     out.add_argument("-v", "--verbose", action="store_true", help="show notes in full")
     out.add_argument("--color", choices=["auto", "always", "never"], default="auto", help="of text (auto: on terminals, unless NO_COLOR)")

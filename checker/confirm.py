@@ -1,38 +1,45 @@
-"""Counterexamples once more on the jitted machine: bare and monitored, with the first step after which the two are not the same."""
+"""Counterexamples once more on generated code, in each of their states.
+
+The machine is generated of their forms alone and not optimized: it is to take a hundred steps, and is there in some tenths of a second."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
 
+from checker.model import Witness
+from checker.replay import Replayed, Run
 from isa_specs.core import Isa
-from machine.agreement import Pair
-from machine.jitted import JittedMachine
-from machine.outcomes import Trapped
-from machine.state import State
-
-RUNS = ("bare", "monitored")  # of a pair of runs: the virtual machine's own, and the one under the monitor
+from machine.comparing import differences, told
+from machine.generated.state import GeneratedState
+from machine.jitted import JittedMachine, NotGenerated, enabled
 
 
-class Confirmer:
-    """Runs what the plain machine has shown on generated code."""
+def confirm(isa: Isa, shown: list[tuple[Witness, Replayed]]) -> None:
+    """Mark each witness confirmed, or disputed where generated code does otherwise than the plain machine did.
 
-    def __init__(self, isa: Isa):
-        self.pair = Pair(JittedMachine(isa))
+    Raises :class:`NotGenerated` where there is no generated code."""
+    if not enabled():
+        raise NotGenerated("VCHECK_JIT=0")
+    runs = [run for _, replayed in shown for _, run in replayed.runs]
+    needed = {found.form for run in runs for found in (run.result.decoded, run.result.executed) if found is not None}
+    part = replace(isa, forms=[form for form in isa.forms if form in needed], monitors={})
+    machine = JittedMachine(part, brief=True)
+    state = machine.state()
+    for witness, replayed in shown:
+        wrong = ((name, otherwise(machine, state, run)) for name, run in replayed.runs)
+        name, problem = next(((name, text) for name, text in wrong if text), ("", ""))
+        witness.confirmed = not problem
+        if problem:
+            witness.disputed = f"generated code, {name}: {problem}"
 
-    def problem(self, states: Iterable[tuple[str, State]]) -> str:
-        """What generated code does otherwise from one of these states than the plain machine; empty when nothing."""
-        for name, state in states:
-            text = self.pair.step(state)[1]
-            if text:
-                return f"generated code, {name}: {'; '.join(text.splitlines())}"
-        return ""
 
-    def steps(self, states: list[tuple[str, State]], text: str, differences: Iterable[tuple[str, str, str]]) -> list[str]:
-        """The step, what it comes to in each of the runs, and what is different after it."""
-        out = [f"{states[-1][1].cells[self.pair.isa.counter.name]:#x}: {text}"]
-        names = RUNS if len(states) > 1 else ("before", "after")
-        for (_, state), run in zip(states, RUNS, strict=False):
-            outcome = self.pair.step(state)[0].outcome
-            out.append(f"{run}: {f'traps: {outcome}' if isinstance(outcome, Trapped) else 'completes'}")
-        out += [f"{component}: {names[0]} {left}, {names[1]} {right}" for component, left, right in differences if component != "outcome"]
-        return out
+def otherwise(machine: JittedMachine, state: GeneratedState, run: Run) -> str:
+    """What generated code does otherwise from the run's first state; empty when nothing."""
+    state.assign(run.before)
+    found = told(machine.step(state))
+    if found != told(run.result):
+        return f"{found}, not {told(run.result)}"
+    return "; ".join(differences(state, run.after).splitlines())
+
+
+__all__ = ["NotGenerated", "confirm", "otherwise"]

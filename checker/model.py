@@ -8,6 +8,7 @@ apart from :attr:`Statistics.seconds`, which is there only on request.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
@@ -50,8 +51,8 @@ class Witness(Struct, kw_only=True):
     ``kind`` is the class it shows, ``place`` where its form is described, ``reason`` one sentence that says why. ``columns`` heads
     the two columns, ``program`` is the guest program that shows it, ``command`` reproduces it. ``replayed`` is true when the
     machine did what is claimed here; ``note`` says why it was not replayed, and ``disputed`` what the machine did instead:
-    that is a mistake of this program. ``confirmed`` has the step as the jitted machine took it, bare and monitored, and what was
-    different after it; only with ``--confirm``.
+    that is a mistake of this program. ``step`` has the step at which the runs part: where it is, what it came to in each, and what was
+    different after it. ``confirmed`` is true when generated code did the same.
     """
 
     form: str
@@ -63,10 +64,11 @@ class Witness(Struct, kw_only=True):
     rows: list[Row] = []
     program: list[str] = []
     command: str = ""
+    step: list[str] = []
     replayed: bool = False
+    confirmed: bool = False
     note: str = ""
     disputed: str = ""
-    confirmed: list[str] | UnsetType = UNSET
 
 
 class Form(Struct, kw_only=True):
@@ -223,7 +225,7 @@ class Statistics(Struct, kw_only=True):
 class Report(Struct, kw_only=True):
     """Everything found about one description. ``verdict`` is on the machine as a whole (see :func:`checker.findings.verdict`),
     ``monitor`` the headline profile, under which instructions are classified. With ``only``, no other instructions were looked at,
-    and every verdict is about these alone.
+    and every verdict is about these alone. ``unconfirmed`` says why counterexamples were not run on generated code.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -241,4 +243,10 @@ class Report(Struct, kw_only=True):
     invariants: list[Invariant] = []
     expectations: list[Expectation] = []
     unknown: list[Unknown] = []
+    unconfirmed: str = ""
     statistics: Statistics = field(default_factory=Statistics)
+
+    def witnesses(self) -> Iterator[Witness]:
+        """Every counterexample."""
+        yield from (instruction.witness for instruction in self.instructions if instruction.witness is not None)
+        yield from (broken.witness for monitor in self.monitors for broken in monitor.breaks if broken.witness is not None)

@@ -28,7 +28,7 @@ class Monitors:
 
     def witnesses(self, found: Squares, asker: Asker) -> Witnesses:
         """Has the counterexamples to squares solved that :meth:`verdict` is going to show."""
-        witnesses = Witnesses(found.states, asker, self.case.argument(), self.case.confirmer)
+        witnesses = Witnesses(found.states, asker, self.case.argument(), self.case.replays)
         for squares in by_instruction(found.squares).values():
             first = next((s for s in squares if s.verdict == "refuted"), None)
             if first is not None and first.question is not None and not is_delivery(first.form):

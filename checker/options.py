@@ -18,7 +18,7 @@ def _silent(part: str, done: int, total: int) -> None:
 class Options:
     """``monitors`` and ``instructions`` restrict the check to these (empty: all). ``timeout`` is in seconds for each obligation, ``jobs``
     the number of solver processes. ``cache`` is a folder or None. With ``export``, obligations are written there.
-    With ``confirm``, counterexamples are run on the jitted machine, too.
+    Counterexamples are run on generated code, too: with ``confirm`` True or not at all, False never, None where there is any.
     With ``timings``, the report says where the time went. ``progress`` is told the part under way and how much of it is done.
     """
 
@@ -29,7 +29,7 @@ class Options:
     cache: Path | None = None
     export: Path | None = None
     timings: bool = False
-    confirm: bool = False
+    confirm: bool | None = None
     progress: Progress = _silent
 
     @property

@@ -13,12 +13,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from msgspec import UNSET
-
 from checker.check import check
 from checker.cli import report_error
 from checker.files import write
-from checker.model import Report, Witness
 from checker.options import Options
 from checker.progress import progress
 from checker.reporting import json, markdown, text
@@ -30,26 +27,17 @@ TIMEOUT = 60.0  # seconds; generous, so that a slow machine does not turn a verd
 EXAMPLE = "teaching/mode_sensitive"
 
 
-def contents(names: list[str], cached: bool, confirm: bool = False) -> Iterator[tuple[Path, str]]:
-    """The generated files and what belongs into them. With ``confirm`` counterexamples are run on generated code, too; those it
-    disputes are not what the files say. Raises as :func:`checker.check.check`."""
+def contents(names: list[str], cached: bool) -> Iterator[tuple[Path, str]]:
+    """The generated files and what belongs into them. Raises as :func:`checker.check.check`."""
     yield ROOT / "docs" / "report.schema.json", json.schema()
     with progress() as tell:
         for name in names:
             cache = default_directory() if cached else None
-            report = check(name, Options(timeout=TIMEOUT, cache=cache, confirm=confirm, progress=tell))
-            for witness in witnesses(report):
-                witness.confirmed = UNSET
+            report = check(name, Options(timeout=TIMEOUT, cache=cache, confirm=True, progress=tell))
             if name == EXAMPLE:
                 yield ROOT / "README.md", _with_example((ROOT / "README.md").read_text(encoding="utf-8"), text.render(report))
             yield ROOT / "reports" / f"{name}.json", json.render([report])
             yield ROOT / "reports" / f"{name}.md", markdown.render(report)
-
-
-def witnesses(report: Report) -> Iterator[Witness]:
-    """Every counterexample of a report."""
-    yield from (instruction.witness for instruction in report.instructions if instruction.witness is not None)
-    yield from (broken.witness for monitor in report.monitors for broken in monitor.breaks if broken.witness is not None)
 
 
 def _with_example(page: str, shown: str) -> str:
@@ -67,12 +55,11 @@ def main(arguments: list[str]) -> int:
     about = argparse.ArgumentParser(prog="python -m checker.regenerate", description="Write the generated files of a checkout anew.")
     about.add_argument("names", metavar="NAME", nargs="*", choices=[[], *bundled()], help="bundled descriptions (default: all)")
     about.add_argument("--check", action="store_true", help="write nothing, say which files are not current")
-    about.add_argument("--confirm", action="store_true", help="run every counterexample on generated code, too")
     about.add_argument("--no-cache", action="store_true", help="neither use nor store remembered results")
     asked = about.parse_args(arguments)
     stale: list[Path] = []
     made: set[Path] = set()
-    for path, content in contents(asked.names or list(bundled()), not asked.no_cache, asked.confirm):
+    for path, content in contents(asked.names or list(bundled()), not asked.no_cache):
         made.add(path)
         if not path.is_file() or path.read_text(encoding="utf-8") != content:
             stale.append(path)

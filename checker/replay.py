@@ -24,6 +24,8 @@ from machine.outcomes import Next, Trapped
 from machine.plain import Machine, StepResult
 from machine.state import Memory, Place, Recorder, State
 
+OUTCOME = "outcome"  # how the step ended, among what is different after it
+
 
 class NotReplayable(Exception):
     """The model cannot be made a state of the machine; says why."""
@@ -203,7 +205,7 @@ class Replayer:
         if isinstance(b, Trapped) or (isinstance(a, Trapped) and a.kind == "memory"):
             return False, [], "effect"
         if isinstance(a, Trapped):
-            return True, [("outcome", f"traps: {a}", "completes")], "trap"
+            return True, [(OUTCOME, f"traps: {a}", "completes")], "trap"
         found = []
         for place, left, right in self.compared(one, two):
             if left == right:
@@ -231,7 +233,7 @@ class Replayer:
         if isinstance(a, Trapped) != isinstance(b, Trapped) or (
             isinstance(a, Trapped) and isinstance(b, Trapped) and (a.trap, a.args) != (b.trap, b.args)
         ):
-            return True, [("outcome", said(a), said(b))], "trap"
+            return True, [(OUTCOME, said(a), said(b))], "trap"
         record, host, effect = [], [], []
         for place, left, right in self.compared(v, r):
             keep = self.states.owned.get(place[0])

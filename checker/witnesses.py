@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from checker import model as report
 from checker.conveniences import Conveniences
@@ -11,15 +10,13 @@ from checker.definitions import Question
 from checker.footprint import Footprints
 from checker.models import Evaluator, Model, minimise
 from checker.obligations import Asker
-from checker.replay import NotReplayable, Replayed, Replayer, hex_
+from checker.replay import OUTCOME, NotReplayable, Replayed, Replayer, hex_, said
 from checker.states import FIRST, States
 from checker.term import Term
 from isa_specs import core
 from machine.outcomes import Trapped
 
-if TYPE_CHECKING:
-    from checker.confirm import Confirmer
-
+RUNS = ("bare", "monitored")  # the virtual machine's own run, and the one under the monitor
 COLUMNS = {"square": ("virtual machine", "real machine"), "single": ("before", "after")}
 SENSITIVITIES = ("control", "location", "mode", "resource")
 MAX_ROWS = 14
@@ -40,10 +37,11 @@ class Shown:
 class Witnesses:
     """Finds, simplifies and replays witnesses under one profile."""
 
-    def __init__(self, states: States, asker: Asker, isa_argument: str, confirmer: Confirmer | None = None):
+    def __init__(self, states: States, asker: Asker, isa_argument: str, replays: list[tuple[report.Witness, Replayed]] | None = None):
         self.states, self.asker, self.isa = states, asker, states.isa
         self.replayer, self.conveniences = Replayer(states), Conveniences(states)
-        self.isa_argument, self.confirmer = isa_argument, confirmer
+        self.isa_argument = isa_argument
+        self.replays = [] if replays is None else replays
         self.footprints = Footprints(self.isa)
 
     def find(self, question: Question, form: core.Form, region: str, *, simplify: bool = True) -> Shown:
@@ -66,19 +64,11 @@ class Witnesses:
                     problem = problem or str(error)
                     continue
                 if replayed.confirmed:
-                    shown = Shown(self.witness(pending.question, form, region, candidate, replayed, asserted), replayed.clause)
-                    return shown if self.confirmer is None else self.confirmed(shown, form, region, replayed, self.confirmer)
+                    witness = self.witness(pending.question, form, region, candidate, replayed, asserted)
+                    self.replays.append((witness, replayed))
+                    return Shown(witness, replayed.clause)
                 disputed = disputed or self.disputed(form, region, replayed)
         return disputed or self.unconfirmed(form, region, problem)
-
-    def confirmed(self, shown: Shown, form: core.Form, region: str, replayed: Replayed, confirmer: Confirmer) -> Shown:
-        """The witness with what generated code makes of it, disputed if that is something else."""
-        states = [(name, run.before) for name, run in replayed.runs]
-        problem = confirmer.problem(states)
-        if problem:
-            return Shown(report.Witness(form=form.template, region=region, reason="", disputed=problem), shown.clause)
-        shown.witness.confirmed = confirmer.steps(states, replayed.text, replayed.differences)
-        return shown
 
     def prepare(self, question: Question) -> None:
         """Have the first attempt of :meth:`find` solved while others are minimised and replayed."""
@@ -136,8 +126,18 @@ class Witnesses:
             rows=rows,
             program=program,
             command=command,
+            step=self.step(replayed),
             replayed=True,
         )
+
+    def step(self, replayed: Replayed) -> list[str]:
+        """The first step that differs, what it comes to in each run, and what is different after it."""
+        names = RUNS if len(replayed.runs) > 1 else ("before", "after")
+        address = replayed.runs[-1][1].before.cells[self.isa.counter.name]
+        out = [f"{address:#x}: {replayed.text}"]
+        out += [f"{run}: {said(found.result.outcome)}" for run, (_, found) in zip(RUNS, replayed.runs, strict=False)]
+        changed = [difference for difference in replayed.differences if difference[0] != OUTCOME]
+        return out + [f"{component}: {names[0]} {left}, {names[1]} {right}" for component, left, right in changed]
 
     def kind(self, question: Question) -> str:
         """The class a question is about, whatever mode it is asked for."""

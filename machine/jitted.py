@@ -40,14 +40,14 @@ class Code(Protocol):
 
 class JittedMachine(Machine):
     """Carries out a description on states of :meth:`state`. ``undefined`` gives the bits of what the manual leaves undefined,
-    ``code`` the generated module as compiled otherwise."""
+    ``code`` the generated module as compiled otherwise; for ``brief`` see :func:`machine.generated.build.build`."""
 
-    def __init__(self, isa: Isa, *, undefined: int = 0, fast: bool = True, use_cache: bool = True,
+    def __init__(self, isa: Isa, *, undefined: int = 0, fast: bool = True, brief: bool = False, use_cache: bool = True,
                  code: Code | None = None):
         super().__init__(isa, oracle=lambda width: undefined & (1 << width) - 1)
         self.undefined = undefined & (1 << 64) - 1
         self.use_cache = use_cache
-        self.generated = build(isa, fast=fast, use_cache=use_cache)
+        self.generated = build(isa, fast=fast, brief=brief, use_cache=use_cache)
         self.code = code or Compiled(self.generated.code)
         self._run, self._peek, self._prepare, self._deliver = (
             self.code.function(name) for name in ("run", "peek", "prepare", "deliver"))

@@ -7,7 +7,8 @@ from functools import cached_property
 
 from isa_specs.core import Form, Isa
 from isa_specs.load import load
-from machine.agreement import Agreement, Pair, differences
+from machine.agreement import Agreement, Pair
+from machine.comparing import differences
 from machine.jitted import JittedMachine
 from machine.sampling import LegalStates
 from machine.state import State

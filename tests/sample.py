@@ -33,6 +33,7 @@ def witness() -> Witness:
             Row(component="gpr[1]", left="0x00000000", right="0x00000001", when="after"),
         ],
         program=["0000: 87 10 00 00  RM 1"], command="vcheck toy --instruction RM --monitor trap_and_emulate", replayed=True,
+        step=["0x0: RM 1", "bare: completes", "monitored: completes", "gpr[1]: bare 0, monitored 1"], confirmed=True,
     )
 
 

@@ -15,7 +15,7 @@ from checker.solve import Solver
 from isa_specs import core
 from isa_specs.encoding import Decoded
 from isa_specs.load import bundled, load
-from machine.agreement import differences
+from machine.comparing import differences
 from machine.jitted import JittedMachine
 from machine.sampling import number
 

@@ -123,9 +123,9 @@ def _witness(witness: Witness, with_reason: bool = True) -> Iterator[str]:
         yield from table(["", "component", *witness.columns], rows)
     if witness.program:
         yield from ("```asm", *witness.program, "```", "")
-    yield f"Replayed on the machine: {'yes' if witness.replayed else 'no'}" + (f" ({witness.note})." if witness.note else ".")
-    if witness.confirmed:
-        yield from ("", "On generated code, the first step that differs:", "", "```text", *witness.confirmed, "```")
+    if witness.step:
+        yield from ("The first step that differs:", "", "```text", *witness.step, "```", "")
+    yield f"Replayed: {words.replayed(witness)}."
     if witness.disputed:
         yield f"**Disputed**: {witness.disputed}"
     if witness.command:
@@ -250,4 +250,6 @@ def _glossary(report: Report) -> Iterator[str]:
         "**critical**: sensitive and not privileged. **innocuous**: not sensitive.",
         "**any**: a value that does not matter to the counterexample.",
     ])
+    if report.unconfirmed:
+        yield from (f"Counterexamples were not run on generated code: {report.unconfirmed}.", "")
     yield words.summary(report) + "."

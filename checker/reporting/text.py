@@ -68,6 +68,9 @@ def _lines(report: Report, paint: Paint, verbose: bool) -> Iterator[str]:
     if isinstance(report.statistics.seconds, dict):
         yield ""
         yield from _timings(report.statistics.seconds, report.statistics.instructions)
+    if report.unconfirmed:
+        yield ""
+        yield from _wrap(f"counterexamples were not run on generated code: {report.unconfirmed}", "", 2)
     yield ""
     yield words.summary(report)
 
@@ -141,10 +144,10 @@ def witness_lines(witness: Witness, paint: Paint = plain) -> Iterator[str]:
     if witness.program:
         yield "  guest program:"
         yield from (f"    {line}" for line in witness.program)
-    yield f"  replayed: {'yes' if witness.replayed else 'no'}" + (f" ({witness.note})" if witness.note else "")
-    if witness.confirmed:
-        yield f"  on generated code, the first step that differs: {witness.confirmed[0]}"
-        yield from (f"    {line}" for line in witness.confirmed[1:])
+    if witness.step:
+        yield f"  first step that differs: {witness.step[0]}"
+        yield from (f"    {line}" for line in witness.step[1:])
+    yield f"  replayed: {words.replayed(witness)}"
     if witness.disputed:
         yield from _wrap(f"disputed: {witness.disputed}", "  ", 4)
     if witness.command:

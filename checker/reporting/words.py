@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from checker.findings import findings, verdict
-from checker.model import Form, Instruction, Monitor, Report
+from checker.model import Form, Instruction, Monitor, Report, Witness
 
 THEOREMS = {
     "T1": ("Theorem 1", "virtualizable: every sensitive instruction is privileged"),
@@ -71,6 +71,13 @@ def controls(values: Mapping[str, str]) -> str:
 def truth(value: bool | None) -> str:
     """``yes``, ``no`` or ``unknown``."""
     return "unknown" if value is None else "yes" if value else "no"
+
+
+def replayed(witness: Witness) -> str:
+    """On which machines a counterexample was run."""
+    if not witness.replayed:
+        return "no" + (f" ({witness.note})" if witness.note else "")
+    return "yes, on generated code too" if witness.confirmed else "yes"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

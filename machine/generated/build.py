@@ -40,12 +40,13 @@ class Generated:
         return zlib.decompress(base64.b64decode(self.packed)).decode()
 
 
-def build(isa: Isa, *, fast: bool = True, rows: bool = False, use_cache: bool = True, folder: Path | None = None) -> Generated:
+def build(isa: Isa, *, fast: bool = True, rows: bool = False, brief: bool = False, use_cache: bool = True,
+          folder: Path | None = None) -> Generated:
     """The generated machine of ``isa``. With ``fast`` False it remembers neither walks nor decodings. With
-    ``rows`` it is the module for batches.
+    ``rows`` it is the module for batches. A ``brief`` one is for a few steps: compiled in a tenth of the time, not optimized, not kept.
 
     Raises :class:`machine.generated.layout.NotGenerated` where the description asks for what generated code does not do."""
-    name = cache.key(isa, f"fast={fast}" + " rows" * rows) if use_cache else ""
+    name = cache.key(isa, f"fast={fast}" + " rows" * rows) if use_cache and not brief else ""
     found = cache.load(name, folder)
     if found is not None:
         facts, stored = found
@@ -56,7 +57,7 @@ def build(isa: Isa, *, fast: bool = True, rows: bool = False, use_cache: bool = 
     with collector_paused():
         unit = Unit(isa, fast, rows)
         source = unit.source
-        code = compile_source(source)
+        code = compile_source(source, level=0 if brief else 2)
     facts = {
         "constants": unit.layout.constants, "size": unit.layout.size, "nodes": unit.decoding.nodes, "leaves": unit.decoding.leaves,
         "programs": unit.decoding.programs, "rests_on": unit.rests_on.cells, "overturning": sorted(unit.rests_on.others),

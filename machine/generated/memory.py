@@ -19,6 +19,7 @@ from machine.state import Memory
 JOURNAL_BYTES = slots.UNDO_BYTES << 22  # an instruction takes at most 2**20 operations, of at most 4 pieces in bundled descriptions
 DECODED_TABLE = slots.DECODED_BYTES * (slots.DECODED_ENTRIES + 1)
 FILL_LIMIT = 1 << 26
+SPAN = 1 << 12  # pages whose flags are looked at together
 _WORD = (1 << 64) - 1
 
 
@@ -265,13 +266,13 @@ class Cells(MutableMapping[int, int]):
 
     def pages(self) -> Iterator[int]:
         """The numbers of the pages that were ever stored to."""
-        import numpy
-
         if self.installed:
             yield from range(self.installed + (1 << PAGE) - 1 >> PAGE)
             return
-        found = numpy.flatnonzero(numpy.frombuffer(self.flags, numpy.uint8) & 1)
-        yield from (int(page) for page in found if page << PAGE < self.buffer.size)
+        for start in range(0, len(self.flags), SPAN):  # of a large space hardly any page is touched
+            flags = bytes(self.flags[start : start + SPAN])
+            if flags != bytes(len(flags)):
+                yield from (page for page, flag in enumerate(flags, start) if flag & 1 and page << PAGE < self.buffer.size)
 
     def page(self, number: int) -> bytes:
         """The contents of a page as they lie in the host."""

@@ -89,14 +89,15 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def compile_source(source: str, *, threads: int = 0) -> list[bytes]:
-    """The object code of a generated module, in the parts that so many threads (default: one a processor) have compiled."""
+def compile_source(source: str, *, threads: int = 0, level: int = 2) -> list[bytes]:
+    """The object code of a generated module, in the parts that so many threads (default: one a processor) have compiled, optimized
+    to LLVM's ``level``."""
     _initialise()
     texts = parts(Module(source).definitions, threads or min(processors(), MOST))
     if len(texts) == 1:
-        return [_compiled(texts[0], INLINING)]
+        return [_compiled(texts[0], INLINING, level)]
     with ThreadPoolExecutor(len(texts)) as pool:
-        return list(pool.map(lambda text: _compiled(text, INLINING), texts))
+        return list(pool.map(lambda text: _compiled(text, INLINING, level), texts))
 
 
 def _compiled(text: str, inlining: int, level: int = 2) -> bytes:
