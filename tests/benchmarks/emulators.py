@@ -1,6 +1,7 @@
 """``python -m tests.benchmarks.emulators``: loops on described machines and on other emulators, the same bytes, best of several runs.
 
-Emulators are timed by the clock a program reads, or by two runs of different length, so that their start does not count."""
+Emulators are timed by the clock a program reads, or by two runs of different length, so that their start does not count. What they leave
+in storage has to be the same. Exit codes: 0 it is, 1 it is not."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from isa_specs.load import load
@@ -32,14 +34,26 @@ GOALS = {"hercules": 1.3, "bochs": 3.0}
 WAIT_PSW = 0x60
 
 
+RESULTS = range(ENTRY, ENTRY + 0x30000)  # of a loop on the x86: the program with its results, what is copied, the sieve
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Seconds a loop took, and what it left in storage."""
+
+    seconds: float
+    left: bytes
+
+
 @dataclass
 class Row:
-    """Seconds for one loop on the described machine and on others, each the best."""
+    """Seconds for one loop on the described machine and on others, each the best; ``unlike`` has those that left something else."""
 
     loop: str
     steps: int
     ours: float
     others: dict[str, float]
+    unlike: list[str]
 
 
 def s370_program(loop: str, mode: int) -> tuple[Program, bytes]:
@@ -52,8 +66,16 @@ def s370_program(loop: str, mode: int) -> tuple[Program, bytes]:
     return program, bytes(image)
 
 
-def s370_described(loop: str, mode: int) -> tuple[float, int]:
-    """Seconds and instructions."""
+def s370_left(program: Program, core: bytes) -> bytes:
+    """The storage above the old PSWs, without the clock."""
+    kept = bytearray(core)
+    for label in ("before", "after"):
+        kept[program.labels[label] : program.labels[label] + 8] = bytes(8)
+    return bytes(kept[0x200:0x4000])
+
+
+def s370_described(loop: str, mode: int) -> tuple[Run, int]:
+    """The run and its instructions."""
     program, image = s370_program(loop, mode)
     machine = JittedMachine(load("s370"))
     state = machine.state()
@@ -65,28 +87,33 @@ def s370_described(loop: str, mode: int) -> tuple[float, int]:
     ran = machine.run(state, 1 << 40, stop_at=["SVC"])
     seconds = time.perf_counter() - began
     assert ran.stopped == "break", ran
-    return seconds, ran.steps
+    return Run(seconds, s370_left(program, state.memory["storage"].bytes(0, 0x4000))), ran.steps
 
 
-def s370_hercules(loop: str, mode: int) -> float:
-    """Seconds by Hercules' clock."""
+def s370_hercules(loop: str, mode: int) -> Run:
+    """A run, by Hercules' clock."""
     program, image = s370_program(loop, mode)
     core = hercules.saved({"program.core": image}, "loadcore program.core 0\nrestart\n", 0, 0x3FFF)
     before, after = struct.unpack_from(">QQ", core, program.labels["before"])
-    return float(after - before) / 4096e6
+    return Run((after - before) / 4096e6, s370_left(program, core))
+
+
+def row(loop: str, runs: int, described: Callable[[], tuple[Run, int]], others: dict[str, Callable[[], Run]]) -> Row:
+    """A loop everywhere, by turns, so that a busy moment hits all."""
+    ours: list[tuple[Run, int]] = []
+    theirs: dict[str, list[Run]] = {other: [] for other in others}
+    for _ in range(runs):
+        ours.append(described())
+        for other, run in others.items():
+            theirs[other].append(run())
+    left, steps = ours[0][0].left, ours[0][1]
+    return Row(loop, steps, min(run.seconds for run, _ in ours), {other: min(run.seconds for run in ran) for other, ran in theirs.items()},
+               [other for other, ran in theirs.items() if any(run.left != left for run in ran)])
 
 
 def s370_rows(runs: int) -> list[Row]:
-    rows = []
-    for loop in S370_LOOPS:
-        for mode, word in S370_MODES.items():
-            ours, theirs = [], []
-            for _ in range(runs):  # by turns, so that a busy moment hits both
-                ours.append(s370_described(loop, word))
-                theirs.append(s370_hercules(loop, word))
-            seconds, steps = min(ours)
-            rows.append(Row(f"{loop}, {mode}", steps, seconds, {"hercules": min(theirs)}))
-    return rows
+    return [row(f"{loop}, {mode}", runs, partial(s370_described, loop, word), {"hercules": partial(s370_hercules, loop, word)})
+            for loop in S370_LOOPS for mode, word in S370_MODES.items()]
 
 
 def x86_image(loop: str, count: int) -> tuple[Program, bytes]:
@@ -99,8 +126,8 @@ def x86_image(loop: str, count: int) -> tuple[Program, bytes]:
     return program, bytes(image)
 
 
-def x86_described(loop: str) -> tuple[float, int]:
-    """Seconds and instructions."""
+def x86_described(loop: str) -> tuple[Run, int]:
+    """The run and its instructions."""
     _, image = x86_image(loop, X86_LOOPS[loop])
     machine = JittedMachine(load("x86"))
     state = machine.state(like=system(0))
@@ -111,25 +138,22 @@ def x86_described(loop: str) -> tuple[float, int]:
     ran = machine.run(state, 1 << 40, stop_at=["OUT"])
     seconds = time.perf_counter() - began
     assert ran.stopped == "break", ran
-    return seconds, ran.steps
+    return Run(seconds, state.memory["storage"].bytes(RESULTS.start, len(RESULTS))), ran.steps
 
 
-def x86_emulated(emulator: Callable[[bytes, float], bytes]) -> Callable[[str], float]:
-    """Seconds of a run less those of a run that does nothing."""
-    def seconds(loop: str) -> float:
-        taken = []
-        for count in (1, X86_LOOPS[loop]):
-            image = x86_image(loop, count)[1]
-            began = time.perf_counter()
-            emulator(image, 120)
-            taken.append(time.perf_counter() - began)
-        return taken[1] - taken[0]
-
-    return seconds
+def x86_emulated(emulator: Callable[[bytes, float], bytes], loop: str) -> Run:
+    """A run; the seconds of one that does nothing do not count."""
+    taken, after = [], b""
+    for count in (1, X86_LOOPS[loop]):
+        image = x86_image(loop, count)[1]
+        began = time.perf_counter()
+        after = emulator(image, 120)
+        taken.append(time.perf_counter() - began)
+    return Run(taken[1] - taken[0], after[RESULTS.start : RESULTS.stop])
 
 
-def x86_unicorn(loop: str) -> float:
-    """Seconds of the same bytes under unicorn, where that is installed."""
+def x86_unicorn(loop: str) -> Run:
+    """A run under unicorn, where that is installed. It has no start to speak of."""
     import unicorn
 
     program, image = x86_image(loop, X86_LOOPS[loop])
@@ -137,27 +161,18 @@ def x86_unicorn(loop: str) -> float:
     engine.mem_map(0, MEMORY)
     engine.mem_write(0, image)
     began = time.perf_counter()
-    engine.emu_start(ENTRY, program.labels["ended"])
-    return time.perf_counter() - began
+    engine.emu_start(ENTRY, program.labels["stopped"])
+    return Run(time.perf_counter() - began, bytes(engine.mem_read(RESULTS.start, len(RESULTS))))
 
 
 def x86_rows(runs: int) -> list[Row]:
-    others: dict[str, Callable[[str], float]] = {"bochs": x86_emulated(bochs), "qemu": x86_emulated(qemu)}
+    others: dict[str, Callable[[str], Run]] = {"bochs": partial(x86_emulated, bochs), "qemu": partial(x86_emulated, qemu)}
     if importlib.util.find_spec("unicorn"):
         others["unicorn"] = x86_unicorn
     else:
-        print("unicorn is not installed: pip install unicorn", file=sys.stderr)
-    rows = []
-    for loop in X86_LOOPS:
-        ours: list[tuple[float, int]] = []
-        theirs: dict[str, list[float]] = {other: [] for other in others}
-        for _ in range(runs):
-            ours.append(x86_described(loop))
-            for other, run in others.items():
-                theirs[other].append(run(loop))
-        seconds, steps = min(ours)
-        rows.append(Row(loop, steps, seconds, {other: min(found) for other, found in theirs.items()}))
-    return rows
+        print("NOT COMPARED WITH UNICORN, which is not installed: pip install unicorn", file=sys.stderr)
+    return [row(loop, runs, partial(x86_described, loop), {other: partial(run, loop) for other, run in others.items()})
+            for loop in X86_LOOPS]
 
 
 SUITES: dict[str, tuple[tuple[str, ...], Callable[[int], list[Row]]]] = {
@@ -178,6 +193,9 @@ def table(name: str, rows: list[Row]) -> str:
         ratios = [row.others[other] / row.ours for row in rows if other in row.others]
         goal = f"; the goal is {GOALS[other]:g} times its speed" if other in GOALS else ""
         out += ["", f"{other}: {min(ratios):.2f} to {max(ratios):.2f} times, geometric mean {statistics.geometric_mean(ratios):.2f}{goal}."]
+    out += ["", *(f"{row.loop}: {', '.join(row.unlike)} left something else in storage." for row in rows if row.unlike)]
+    if not any(row.unlike for row in rows):
+        out.append("All left the same in storage.")
     return "\n".join(out) + "\n"
 
 
@@ -186,13 +204,16 @@ def main(arguments: list[str]) -> int:
     about.add_argument("names", nargs="*", default=list(SUITES), help=f"of {', '.join(SUITES)}")
     about.add_argument("--runs", type=int, default=5, help="the best counts (default: 5)")
     asked = about.parse_args(arguments)
+    unlike = False
     for name in asked.names:
         programs, measure = SUITES[name]
         if lacking := [why for program in programs if (why := missing(program))]:
             print(*lacking, sep="\n", file=sys.stderr)
         else:
-            print(table(name, measure(asked.runs)))
-    return 0
+            rows = measure(asked.runs)
+            print(table(name, rows))
+            unlike = unlike or any(row.unlike for row in rows)
+    return int(unlike)
 
 
 if __name__ == "__main__":

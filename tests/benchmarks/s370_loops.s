@@ -11,6 +11,7 @@ started: STCK before(0)
         LM    10,11,count(0)
         BCR   15,11
 ended:  STCK  after(0)
+        STM   0,9,result(0)
         SVC   0
 
 arithmetic: L 2,seed(0,0)
@@ -80,6 +81,10 @@ factor: .word 0x41C64E6D
 mask:   .word 0x7FFFFFFB
 controls: .word 0x00800000, 0x00001000
 table:  .word 0x3000
+result: .space 40
+
+        .org  0xC00            ; what is copied
+        .word 0x12345678, 0x9ABCDEF0, 0x0FEDCBA9, 0x87654321, 0x11223344, 0x8899AABB
 
         .org  0x1000           ; one segment of 64K: pages of 4K, each in its place
         .word 0xF0001800

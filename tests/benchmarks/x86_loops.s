@@ -6,11 +6,17 @@ start:  lgdt [descriptors]
         mov es,ax
         mov ss,ax
         mov esp,0x180000
+        mov ebx,0
+        mov ecx,0
+        mov edx,0              ; what emulators begin with differs
         mov ebp,[count]
         mov eax,[entry]
         jmp eax
 ended:  mov [count],ebp        ; nothing is left
-        mov al,0
+        mov [result],eax
+        mov [result+4],ebx
+        mov [result+8],ecx
+stopped: mov al,0
         out 0xF4,al            ; ends QEMU
         xchg bx,bx             ; stops Bochs
 halt:   hlt
@@ -75,6 +81,7 @@ descriptors: .half 0x1F
         .align 4
 count:  .word 0
 entry:  .word 0
-from    = 0x120000
+result: .word 0, 0, 0
+from    = start
 to      = 0x121000
 table   = 0x122000
