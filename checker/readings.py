@@ -189,14 +189,17 @@ class Readings:
         leaves = walk(roots)
         if any(term.op == "call" for term in leaves):
             return "unknown"
-        results = []
-        for root, value in zip(roots, read.evaluator(model), strict=True):
+        results, given = [], []
+        for slot, (root, value) in enumerate(zip(roots, read.evaluator(model), strict=True)):
             if root.address:
-                results += [t.eq(t.select(root, t.const(root.address, at)), t.const(root.width, cell)) for at, cell in value[1].items()]
+                # By a name of its own: here, each cell looked at would become a choice among all that was stored.
+                after = t.memory(f"evaluated.{slot}", root.address, root.width)
+                given.append(t.same(after, root))
+                results += [t.eq(t.select(after, t.const(root.address, at)), t.const(root.width, cell)) for at, cell in value[1].items()]
             else:
                 results.append(t.eq(root, t.const(root.width, value)))
         memories = {term.data: term for term in leaves if term.op == "memory"}
-        given = [t.eq(term, t.const(term.width, model.values.get(term.data, 0))) for term in leaves if term.op == "var"]
+        given += [t.eq(term, t.const(term.width, model.values.get(term.data, 0))) for term in leaves if term.op == "var"]
         cells = cast(Cells, model.cells).used
         given += [t.eq(t.select(memories[name], t.const(memories[name].address, at)), t.const(memories[name].width, cell))
                   for (name, at), cell in cells.items()]

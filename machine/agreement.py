@@ -20,6 +20,7 @@ from machine.plain import Machine, StepResult
 from machine.state import Memory, Recorder, State
 
 LOT = 500  # cases over one background
+STORES = 520  # words: a page, and what does not begin where words do
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ class Agreement:
     """Lots of cases of one description, the jitted machine's in a batch."""
 
     def __init__(self, machine: JittedMachine):
-        self.sampler, self.pair, self.isa = Sampler(machine), Pair(machine), machine.isa
+        self.sampler, self.pair, self.isa = Sampler(machine, stores=STORES), Pair(machine), machine.isa
         self.plain = self.pair.plain
         self.cell_bytes = {name: buffer.cell_bytes for name, buffer in machine.generated.layout.spaces.items()}
 

@@ -88,10 +88,10 @@ def code_space(isa: Isa) -> str:
 class Sampler:
     """Makes the cases of one description."""
 
-    def __init__(self, machine: JittedMachine, *, threads: int = 1):
+    def __init__(self, machine: JittedMachine, *, threads: int = 1, stores: int = STORES):
         self.isa: Isa = machine.isa
         self.plain = Machine(self.isa)
-        self.batch = Batch(machine, code_space(self.isa), patches=PATCHES, threads=threads, stores=STORES)
+        self.batch = Batch(machine, code_space(self.isa), patches=PATCHES, threads=threads, stores=stores)
         self.codes = decoder(self.isa)
         self._made, self._laid = ((-1, -1), Background()), Background()  # lots follow each other for many forms
         self.columns = np.array([self.batch.column(name) for name in self.isa.cells], np.int64)

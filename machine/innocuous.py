@@ -29,7 +29,7 @@ from machine.state import State
 
 LOT = 20_000  # states over one background
 PIECE = 1000  # of these at a time, so that they stay in the processor's caches
-CODES = 150  # instructions of a lot
+CODES = 40  # instructions of a lot
 PLACES = 4  # where a state of the pool has its instruction
 CANDIDATES = 80
 LOOKED_AT = 5  # squares of a lot that are looked at closely

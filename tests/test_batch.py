@@ -112,7 +112,7 @@ def test_what_was_stored(room: int) -> None:
 
 @pytest.mark.parametrize("name", ["s370", "x86"])
 def test_every_form_is_as_on_the_plain_machine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("machine.cases.STORES", 700)  # whatever an instruction stores is listed
+    monkeypatch.setattr("machine.agreement.STORES", 700)  # whatever an instruction stores is listed
     isa = load(name)
     agreement, did = Agreement(JittedMachine(isa)), Counter[str]()
     for number, form in enumerate(isa.forms):
