@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from checker import cli, execution, fuzz
+from checker import cli, execution, fuzz, smtlib
 from checker.check import check
 from checker.comparisons import COMPARISONS, Outcome
 from checker.fuzz_command import compared
@@ -285,6 +285,15 @@ def test_a_fault_in_the_text_for_the_solver(capsys: Capture) -> None:
         code, out, _ = vcheck(capsys, NAME, "A", *only("solver", 20), "--fresh")
     finally:
         object.__setattr__(add, "smt", "bvadd")
+    assert code == 1
+    assert "the solver comes to another result" in out
+
+
+def test_a_fault_in_the_text_of_stores(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is stored is lost on the way to the solver."""
+    bits = smtlib._bits
+    monkeypatch.setattr(smtlib, "_bits", lambda term, args: args[0].bits if term.op == "store" else bits(term, args))
+    code, out, _ = vcheck(capsys, NAME, "ST", *only("solver", 20), "--fresh")
     assert code == 1
     assert "the solver comes to another result" in out
 
