@@ -26,7 +26,7 @@ from machine.state import State
 SOLVER_LOT = 100
 SPARE = 4  # states tried for one that shows something
 ASKED = 1  # states of a lot that are asked of the solver itself
-SOLVER_SECONDS = 3.0
+SOLVER_SECONDS = 20.0
 ASIDE = frozenset({"asked", "undecided", "wrong", "skipped", "plain"})  # counted besides, not as states compared
 
 

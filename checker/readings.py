@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
-from checker.definitions import Question
+from checker.conditions import conjuncts
 from checker.footprint import Footprints
 from checker.models import Evaluator, Model
 from checker.obligations import Asker
@@ -189,22 +189,21 @@ class Readings:
         leaves = walk(roots)
         if any(term.op == "call" for term in leaves):
             return "unknown"
-        results, given = [], []
+        results, named = [], []
         for slot, (root, value) in enumerate(zip(roots, read.evaluator(model), strict=True)):
             if root.address:
                 # By a name of its own: here, each cell looked at would become a choice among all that was stored.
                 after = t.memory(f"evaluated.{slot}", root.address, root.width)
-                given.append(t.same(after, root))
+                named.append(t.same(after, root))
                 results += [t.eq(t.select(after, t.const(root.address, at)), t.const(root.width, cell)) for at, cell in value[1].items()]
             else:
                 results.append(t.eq(root, t.const(root.width, value)))
-        memories = {term.data: term for term in leaves if term.op == "memory"}
-        given += [t.eq(term, t.const(term.width, model.values.get(term.data, 0))) for term in leaves if term.op == "var"]
-        cells = cast(Cells, model.cells).used
-        given += [t.eq(t.select(memories[name], t.const(memories[name].address, at)), t.const(memories[name].width, cell))
-                  for (name, at), cell in cells.items()]
-        question = Question("evaluated", [*given, t.negate(t.all(results))], (), self.symbolic.fields(read.form), False)
-        return asker.ask(question).verdict
+        used = cast(Cells, model.cells).used
+        cells = {term: {at: cell for (name, at), cell in used.items() if name == term.data} for term in leaves if term.op == "memory"}
+        given = {term: model.values.get(term.data, 0) for term in leaves if term.op == "var"}
+        asserted = conjuncts(t, [*named, t.negate(t.all(results))])
+        text, _ = asker.writer.text(asserted, given={**given, **cells})
+        return asker.solver.solve(text).verdict
 
     def fair(self, read: Read, before: State, outcome: Outcome, recorder: Recorder) -> None:
         """Translations that fault, and views of storage that overlap, are decided elsewhere (see checker.translations). What a table

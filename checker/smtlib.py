@@ -8,6 +8,7 @@ are macros, shared wherever they are used; conjunctions among them should be ass
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from checker.term import Term
 from isa_specs.ops import OPERATORS
@@ -25,6 +26,14 @@ def symbol(name: str) -> str:
 
 def _sort(term: Term) -> str:
     return f"(Array (_ BitVec {term.address}) (_ BitVec {term.width}))" if term.address else f"(_ BitVec {term.width})"
+
+
+def _constant(term: Term, value: int | dict[int, int]) -> str:
+    """A value of a variable or a memory."""
+    if isinstance(value, int):
+        return f"(_ bv{value} {term.width})"
+    cells = "".join(f" (_ bv{at} {term.address}) (_ bv{cell} {term.width}))" for at, cell in value.items())
+    return f"{'(store ' * len(value)}((as const {_sort(term)}) (_ bv0 {term.width})){cells}"
 
 
 class _Text:
@@ -52,12 +61,16 @@ class Writer:
         self._texts: dict[Term, _Text] = {}
         self._functions: dict[str, _Text] = {}
 
-    def text(self, asserted: list[Term], also: list[Term] | None = None) -> tuple[str, list[Term]]:
+    def text(self, asserted: list[Term], also: list[Term] | None = None,
+             given: Mapping[Term, int | dict[int, int]] | None = None) -> tuple[str, list[Term]]:
         """The obligation that all of ``asserted`` hold, without check-sat; and the variables and reads it is about. ``also`` are
-        terms whose values will be asked for though nothing may be asserted of them."""
+        terms whose values will be asked for though nothing may be asserted of them. ``given`` are variables and memories that are
+        not unknown: the number, and the cells that are not zero."""
         written = [self._of(term) for term in asserted]
         used = _used([*written, *map(self._of, also or ())])
-        lines = [text.lines for text in used if text.lines]
+        known = {self._of(term): f"(define-fun {symbol(term.data)} () {_sort(term)} {_constant(term, value)})"
+                 for term, value in (given or {}).items()}
+        lines = [known.get(text, text.lines) for text in used if text.lines]
         lines += [f"(assert {text.truth})" for text in written]
         return "\n".join(lines) + "\n", list(dict.fromkeys(term for text in used for term in text.looks))
 
