@@ -12,7 +12,7 @@ from machine.generated.state import GeneratedState
 from machine.jitted import JittedMachine
 from machine.plain import Machine
 from machine.state import State
-from tests.benchmarks.emulators import ENTRY, S370_MODES, s370_program, x86_image
+from tests.benchmarks.emulators import ENTRY, S370_LOOPS, S370_MODES, s370_program, x86_image
 from tests.references.s370 import load_psw
 from tests.x86_machine import system
 
@@ -51,7 +51,7 @@ def s370(program: str, **cells: int) -> Both:
     return Both(prepared(program, **cells))
 
 
-@pytest.mark.parametrize("loop", ["arithmetic", "copy", "sieve"])
+@pytest.mark.parametrize("loop", S370_LOOPS)
 @pytest.mark.parametrize("mode", S370_MODES)
 def test_loops_of_system_370(loop: str, mode: str) -> None:
     program, image = s370_program(loop, S370_MODES[mode])

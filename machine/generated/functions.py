@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from isa_specs import core
 from isa_specs.core import Expr
 from isa_specs.walk import statements
+from machine.generated import wide
 from machine.generated.bodies import Body
 from machine.generated.decoding import unpacked
-from machine.generated.layout import limbs, mask, plain_name
+from machine.generated.layout import mask, plain_name
 from machine.generated.names import Role, Variant
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class FunctionBody(Body):
         assigned: list[tuple[str, str, int]] = []
         for i, (name, width) in enumerate(self.function.params):
             if width > 64:  # given as an address that belongs to the caller
-                assigned.append((self.local(name, width), f"p{i}", limbs(width)))
+                assigned.append((self.local(name, width), f"p{i}", width))
                 params.append(f"p{i}")
             else:
                 params.append(self.local(name, width))
@@ -45,8 +46,8 @@ class FunctionBody(Body):
         self.code.depth += 1
         for field, name in self.named.items():
             self.code(unpacked(name, self.unit.decoding.shared[field]))
-        for name, given, count in assigned:
-            self.code(f"copy({name}, {given}, {count})")
+        for name, given, width in assigned:
+            wide.copy(self, name, given, width)
         self.block(self.function.body)
         self.code("return 0")
         return self.code.text
@@ -59,7 +60,7 @@ class FunctionBody(Body):
         if width == 64:
             self.code(f"ST({where}, {text})")
         else:
-            self.code(f"copy({where}, {text}, {limbs(width)})")
+            wide.copy(self, where, text, width)
         self.code("return 0" if self.facts.traps else f"return {where}")
         return None
 

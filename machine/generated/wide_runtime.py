@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from machine.generated.primitives import LD, LSHR, SHL, ST, ULT
+from machine.generated.primitives import LD, LSHR, SHL, ST, UDIV, ULT
 
 # ---- wide values: n words at d, a and b -----------------------------------------------
 
@@ -81,6 +81,17 @@ def w_mul(d: int, a: int, b: int, n: int) -> int:
     return 0
 
 
+def w_high(x: int, y: int) -> int:
+    """The upper word of a product of two words, by halves."""
+    x0 = x & 0xFFFFFFFF
+    x1 = LSHR(x, 32, 64)
+    y0 = y & 0xFFFFFFFF
+    y1 = LSHR(y, 32, 64)
+    t = x1 * y0 + LSHR(x0 * y0, 32, 64)
+    u = x0 * y1 + (t & 0xFFFFFFFF)
+    return x1 * y1 + LSHR(t, 32, 64) + LSHR(u, 32, 64)
+
+
 def w_half(a: int, i: int) -> int:
     return LSHR(LD(a + 8 * (i >> 1)), 32 * (i & 1), 64) & 0xFFFFFFFF
 
@@ -123,16 +134,6 @@ def w_fill(d: int, width: int, given: int, n: int) -> int:
             ST(d + 8 * (given - 1), top | SHL(-1, bit, 64))
     for i in range(given, n):
         ST(d + 8 * i, sign)
-    return 0
-
-
-def w_deposit(d: int, value: int, at: int, width: int) -> int:
-    """Put ``width`` bits at bit ``at``, where there are zeros."""
-    i = at >> 6
-    shift = at & 63
-    ST(d + 8 * i, LD(d + 8 * i) | value << shift)
-    if shift + width > 64:
-        ST(d + 8 * i + 8, LD(d + 8 * i + 8) | LSHR(value, 64 - shift, 64))
     return 0
 
 
@@ -204,11 +205,41 @@ def w_zero(a: int, n: int) -> int:
     return 1
 
 
+def w_quotient(high: int, low: int, b: int) -> int:
+    """Two words divided by one that is larger than the upper one: half by half of the quotient, the divisor's highest bit being 1.
+    Each half is estimated by the divisor's upper half, which gives at most two too many."""
+    while b > 0:
+        high = high << 1 | LSHR(low, 63, 64)
+        low = low << 1
+        b = b << 1
+    b1 = LSHR(b, 32, 64)
+    b0 = b & 0xFFFFFFFF
+    quotient = 0
+    for _ in range(0, 2):
+        x = UDIV(high, b1, 0)
+        rest = high - x * b1
+        digit = LSHR(low, 32, 64)
+        while rest <= 0xFFFFFFFF and (x > 0xFFFFFFFF or ULT(rest << 32 | digit, x * b0)):
+            x -= 1
+            rest += b1
+        high = (high << 32 | digit) - x * b
+        low = low << 32
+        quotient = quotient << 32 | x
+    return quotient
+
+
 def w_divide(q: int, r: int, a: int, b: int, n: int, width: int) -> int:
-    """Long division, bit by bit; none of the four may overlap."""
+    """Long division, word by word if the divisor is but one, else bit by bit; none of the four may overlap."""
     for i in range(0, n):
         ST(q + 8 * i, 0)
         ST(r + 8 * i, 0)
+    if w_zero(b + 8, n - 1) == 1:
+        for k in range(0, n):
+            i = n - 1 - k
+            x = w_quotient(LD(r), LD(a + 8 * i), LD(b))
+            ST(q + 8 * i, x)
+            ST(r, LD(a + 8 * i) - x * LD(b))
+        return 0
     for k in range(0, width):
         i = width - 1 - k
         over = w_sign(r, width)
