@@ -137,14 +137,23 @@ class Body:
         return f"{self.value(e)} != 0"
 
     def _choice(self, e: core.Choice) -> str:
-        undoes = any(self.hazard(self.unit.analysis.expression(arm)) for arm in (e.then, e.other))
-        condition = self.before(undoes, lambda: self.condition(e.condition))
         if self._cheap(e.then) and self._cheap(e.other):
-            return f"({self.value(e.then)} if {condition} else {self.value(e.other)})"
+            return f"({self.value(e.then)} if {self._chosen(e)} else {self.value(e.other)})"
         self._temporaries += 1
         name = f"t{self._temporaries}"
-        self.branch(condition, lambda: self.code(f"{name} = {self.value(e.then)}"), lambda: self.code(f"{name} = {self.value(e.other)}"))
+        self._choose(name, e)
         return name
+
+    def _choose(self, name: str, e: Expr) -> None:
+        """Give ``name`` a value. Choices within choices give it to the same name: one by number becomes one switch."""
+        if not isinstance(e, core.Choice) or (self._cheap(e.then) and self._cheap(e.other)):
+            self.code(f"{name} = {self.value(e)}")
+        else:
+            self.branch(self._chosen(e), lambda: self._choose(name, e.then), lambda: self._choose(name, e.other))
+
+    def _chosen(self, e: core.Choice) -> str:
+        undoes = any(self.hazard(self.unit.analysis.expression(arm)) for arm in (e.then, e.other))
+        return self.before(undoes, lambda: self.condition(e.condition))
 
     def branch(self, condition: str, then: Callable[[], None], other: Callable[[], None]) -> None:
         for head, part in ((f"if {condition}:", then), ("else:", other)):

@@ -27,7 +27,6 @@ from machine.generated.layout import Layout, NotGenerated, comment, limbs, plain
 from machine.generated.names import Access, Role, Variant
 from machine.generated.spaces import Spaces
 
-INLINED = 600  # characters of a form that becomes a part of the loop; a call is cheap beside longer ones, the loop dear to compile
 MAX_COUNTER = 60  # bits: an address must not be taken for a trap
 WIDE = Path(__file__).with_name("wide_runtime.py")
 RUNTIME = Path(__file__).with_name("runtime.py")
@@ -230,10 +229,8 @@ class Unit:
         packing = self.decoding.packings[form]
         fields = {**packing.names, "ilen": "ilen", "next": "after"}
         body = FormBody(self, form, name, fields)
-        text = body.write(packing.unpacking())
-        if len(text) > INLINED:
-            text = text.replace(f"def {name}(", f"@outline\ndef {name}(")
-        self.add(head + text)
+        # No form becomes part of the step loop: the call costs little at run time, and LLVM would go through all of them once more.
+        self.add(head + body.write(packing.unpacking()).replace(f"def {name}(", f"@outline\ndef {name}("))
         return name
 
     def body(self, role: Role, fields: dict[str, str]) -> Body:
