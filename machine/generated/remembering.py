@@ -88,7 +88,7 @@ def remembering(unit: Unit, code: Code) -> None:
 
 def changing(unit: Unit, code: Code) -> None:
     """Add the functions that say what a trap takes back and what a change of state overturns."""
-    code("def undoes(status):")
+    code("@cold\ndef undoes(status):")
     code('    """Whether a trap takes back effects."""')
     code("    k = -1 - status >> 1")
     for start in range(0, max(len(unit.traps), 1), 60):
