@@ -6,67 +6,85 @@ most comparisons are settled before a solver sees them. Conditions are one bit w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count
+from typing import Any, TypeVar, TypeVarTuple
 
 from checker.term import MAX_WORD, Term, alignment, chosen
 from isa_specs.ops import OPERATORS, Operator, to_signed
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _LOGIC = {"and", "or", "xor"}
-_AND, _OR, _XOR, _ADD, _EQ = (OPERATORS[name] for name in ("and", "or", "xor", "add", "eq"))
+
+
+class Built(dict[tuple[*Ts], Term]):
+    """What came of building from the same before: most of what is built, as most runs share most of what they do."""
+
+    __slots__ = ("_build",)
+
+    def __init__(self, build: Callable[[*Ts], Term]):
+        self._build = build
+
+    def __missing__(self, key: tuple[*Ts]) -> Term:
+        term = self[key] = self._build(*key)
+        return term
 
 
 class BitVectors:
-    """Builds terms over bit vectors, each once."""
+    """Builds terms over bit vectors, each once. ``operations`` has what comes of each operator, by its operands."""
 
     def __init__(self) -> None:
-        self._table: dict[tuple[Any, ...], Term] = {}
+        self._idents = count()
         self._kept: dict[Any, Any] = {}
-        # What came of building the same before: most of what is built, as most runs share most of what they do.
-        self._applied: dict[tuple[str, tuple[Term, ...]], Term] = {}
-        self._chosen: dict[tuple[Term, Term, Term], Term] = {}
-        self._extracted: dict[tuple[Term, int, int], Term] = {}
+        self.operations = {name: Built(partial(self._apply, row)) for name, row in OPERATORS.items()}
+        self._and, self._or, self._xor, self._add, self._eq = (self.operations[name] for name in ("and", "or", "xor", "add", "eq"))
+        self._constants = Built(self._const)
+        self._variables = Built(self._variable)
+        self._chosen = Built(self._ite)
+        self._extracted: dict[tuple[Term, int, int], Term] = {}  # not Built: runs of choices are taken apart to any depth
+        self._extended = Built(self._extend)
+        self._concatenated: Built[*tuple[Term, ...]] = Built(self._concat)
+        self._called = Built(self._call)
         self.true = self.const(1, 1)
         self.false = self.const(1, 0)
 
-    def kept(self, make: Callable[[], T]) -> T:
-        """What is to live as long as these terms, one of each kind."""
-        if make not in self._kept:
-            self._kept[make] = make()
-        made: T = self._kept[make]
+    def kept(self, make: Callable[[*Ts], T], *of: *Ts) -> T:
+        """What is to live as long as these terms, one of each kind for the same ``of``."""
+        if (make, of) not in self._kept:
+            self._kept[make, of] = make(*of)
+        made: T = self._kept[make, of]
         return made
 
-    def _make(self, op: str, args: tuple[Term, ...], data: Any, width: int, address: int = 0) -> Term:
-        key = (op, data, width, address, args)  # shared terms are equal when they are one object
-        found = self._table.get(key)
-        if found is None:
-            found = self._table[key] = Term(len(self._table), op, args, data, width, address)
-        return found
+    def _new(self, op: str, args: tuple[Term, ...], data: Any, width: int, address: int = 0) -> Term:
+        return Term(next(self._idents), op, args, data, width, address)
 
     # ---- leaves -----------------------------------------------------------------------------
 
     def const(self, width: int, value: int) -> Term:
-        return self._make("const", (), value & ((1 << width) - 1), width)
+        return self._constants[width, value & ((1 << width) - 1)]
+
+    def _const(self, width: int, value: int) -> Term:
+        return self._new("const", (), value, width)
 
     def var(self, name: str, width: int) -> Term:
-        return self._make("var", (), name, width)
+        return self._variables["var", name, width, 0]
 
     def memory(self, name: str, address: int, width: int) -> Term:
-        return self._make("memory", (), name, width, address)
+        return self._variables["memory", name, width, address]
+
+    def _variable(self, op: str, name: str, width: int, address: int) -> Term:
+        return self._new(op, (), name, width, address)
 
     # ---- operators ----------------------------------------------------------------------------
 
     def apply(self, op: Operator, args: tuple[Term, ...]) -> Term:
         """An operator row applied to terms of equal width."""
-        key = op.name, args
-        found = self._applied.get(key)
-        if found is None:
-            found = self._applied[key] = self._apply(op, args)
-        return found
+        return self.operations[op.name][args]
 
-    def _apply(self, op: Operator, args: tuple[Term, ...]) -> Term:
+    def _apply(self, op: Operator, *args: Term) -> Term:
         name = op.name
         first = args[0]
         width = 1 if op.result == "bit" else first.width
@@ -75,12 +93,14 @@ class BitVectors:
         if len(args) == 1:
             if first.op == name:  # not, neg: involutions
                 return first.args[0]
-            return self._make(name, args, None, width)
-        a, b = args
-        if op.commutes and (a.op == "const" or (b.op != "const" and a.ident > b.ident)):
-            a, b = b, a
-        simple = self._simplify(name, a, b, width)
-        return simple if simple is not None else self._make(name, (a, b), None, width)
+        else:
+            a, b = args
+            if op.commutes and (a.op == "const" or (b.op != "const" and a.ident > b.ident)):
+                return self.operations[name][b, a]
+            simple = self._simplify(name, a, b, width)
+            if simple is not None:
+                return simple
+        return self._new(name, args, None, width)
 
     def _simplify(self, name: str, a: Term, b: Term, width: int) -> Term | None:
         same = a is b
@@ -128,7 +148,7 @@ class BitVectors:
             if b.op == "const" and b.data == 0:
                 return a
             if b.op == "const" and a.op == "xor" and a.args[1].op == "const":
-                return self.apply(_XOR, (a.args[0], self.const(width, a.args[1].data ^ b.data)))
+                return self._xor[a.args[0], self.const(width, a.args[1].data ^ b.data)]
             return None
         if name == "sub":
             if same:
@@ -205,44 +225,36 @@ class BitVectors:
         return self.eq(self.extract(a, a.width - 1, known), self.extract(b, b.width - 1, known))
 
     def add(self, a: Term, b: Term) -> Term:
-        return self.apply(_ADD, (a, b))
+        return self._add[a, b]
 
     def eq(self, a: Term, b: Term) -> Term:
-        return self.apply(_EQ, (a, b))
+        return self._eq[a, b]
 
     def both(self, a: Term, b: Term) -> Term:
-        return self.apply(_AND, (a, b))
+        return self._and[a, b]
 
     def either(self, a: Term, b: Term) -> Term:
-        return self.apply(_OR, (a, b))
+        return self._or[a, b]
 
     def negate(self, a: Term) -> Term:
-        if a.op == "xor" and a.args[1] is self.true:
-            return a.args[0]
-        return self.apply(_XOR, (a, self.true))
+        return self._xor[a, self.true]
 
     def all(self, terms: list[Term]) -> Term:
         result = self.true
         for term in terms:
-            result = self.both(result, term)
+            result = self._and[result, term]
         return result
 
     def any(self, terms: list[Term]) -> Term:
         result = self.false
         for term in terms:
-            result = self.either(result, term)
+            result = self._or[result, term]
         return result
 
     # ---- structure --------------------------------------------------------------------------------
 
     def ite(self, condition: Term, then: Term, other: Term) -> Term:
-        if then is other:
-            return then
-        key = condition, then, other
-        found = self._chosen.get(key)
-        if found is None:
-            found = self._chosen[key] = self._ite(condition, then, other)
-        return found
+        return then if then is other else self._chosen[condition, then, other]
 
     def _ite(self, condition: Term, then: Term, other: Term) -> Term:
         if condition.op == "const":
@@ -255,16 +267,16 @@ class BitVectors:
             if other.op == "const":
                 return self.either(self.negate(condition), then) if other.data else self.both(condition, then)
         if then.op == "ite" and then.args[0] is condition:
-            then = then.args[1]
+            return self.ite(condition, then.args[1], other)
         if other.op == "ite" and other.args[0] is condition:
-            other = other.args[2]
-        if then is other or then is chosen(other, condition):
+            return self.ite(condition, then, other.args[2])
+        if then is chosen(other, condition):
             return other
         if then.op == "concat" and other.op == "concat" and len(then.args) == len(other.args):
             pairs = list(zip(then.args, other.args, strict=True))
             if all(a.width == b.width for a, b in pairs):  # what is taken apart again is chosen part by part
                 return self.concat([self.ite(condition, a, b) for a, b in pairs])
-        return self._make("ite", (condition, then, other), None, then.width, then.address)
+        return self._new("ite", (condition, then, other), None, then.width, then.address)
 
     def extract(self, arg: Term, high: int, low: int) -> Term:
         if low == 0 and high == arg.width - 1:
@@ -301,18 +313,22 @@ class BitVectors:
             return self.ite(arg.args[0], self.extract(arg.args[1], high, low), self.extract(arg.args[2], high, low))
         if arg.op in _LOGIC and (arg.args[1].op == "const" or arg.width > MAX_WORD):
             return self.apply(OPERATORS[arg.op], (self.extract(arg.args[0], high, low), self.extract(arg.args[1], high, low)))
-        return self._make("extract", (arg,), (high, low), high - low + 1)
+        return self._new("extract", (arg,), (high, low), high - low + 1)
 
     def extend(self, arg: Term, width: int, signed: bool) -> Term:
-        if width == arg.width:
-            return arg
+        return arg if width == arg.width else self._extended[arg, width, signed]
+
+    def _extend(self, arg: Term, width: int, signed: bool) -> Term:
         if arg.op == "const":
             return self.const(width, to_signed(arg.data, arg.width) if signed else arg.data)
         if not signed and arg.op == "zext":
-            arg = arg.args[0]
-        return self._make("sext" if signed else "zext", (arg,), width - arg.width, width)
+            return self.extend(arg.args[0], width, False)
+        return self._new("sext" if signed else "zext", (arg,), width - arg.width, width)
 
-    def concat(self, parts: list[Term]) -> Term:
+    def concat(self, parts: Sequence[Term]) -> Term:
+        return parts[0] if len(parts) == 1 else self._concatenated[tuple(parts)]
+
+    def _concat(self, *parts: Term) -> Term:
         flat: list[Term] = []
         for part in parts:
             for piece in self._pieces(part) if part.op in ("concat", "zext") else (part,):
@@ -325,12 +341,13 @@ class BitVectors:
                     flat.append(self.extract(piece.args[0], last.data[0], piece.data[1]))
                 else:
                     flat.append(piece)
-        if len(flat) == 1:
-            return flat[0]
-        if flat[0].op == "const" and flat[0].data == 0:
-            width = sum(part.width for part in flat)
-            return self.extend(self.concat(flat[1:]), width, False)
-        return self._make("concat", tuple(flat), None, sum(part.width for part in flat))
+        whole = tuple(flat)
+        if whole != parts:
+            return self.concat(whole)
+        width = sum([part.width for part in parts])
+        if parts[0].op == "const" and parts[0].data == 0:
+            return self.extend(self.concat(parts[1:]), width, False)
+        return self._new("concat", parts, None, width)
 
     def _pieces(self, part: Term) -> tuple[Term, ...]:
         if part.op == "zext":
@@ -339,5 +356,7 @@ class BitVectors:
 
     def call(self, name: str, args: tuple[Term, ...], width: int) -> Term:
         """An uninterpreted (extern) operation."""
-        return self._make("call", args, name, width)
+        return self._called[name, args, width]
 
+    def _call(self, name: str, args: tuple[Term, ...], width: int) -> Term:
+        return self._new("call", args, name, width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from checker.bitvectors import BitVectors
+from checker.bitvectors import BitVectors, Built
 from checker.term import Term, apart, walk
 from isa_specs.ops import OPERATORS
 
@@ -21,6 +21,9 @@ class Terms(BitVectors):
     def __init__(self) -> None:
         super().__init__()
         self._writes: dict[int, tuple[Term, Writes]] = {}
+        self._cells = Built(self._cell)
+        self._stored = Built(self._store)
+        self._alike = Built(self._same)
 
     # ---- memories -----------------------------------------------------------------------------------
 
@@ -33,14 +36,20 @@ class Terms(BitVectors):
 
     def cell(self, memory: Term, address: Term) -> Term:
         """A cell of a memory as it was to begin with."""
-        return self._make("select", (memory, address), None, memory.width)
+        return self._cells[memory, address]
+
+    def _cell(self, memory: Term, address: Term) -> Term:
+        return self._new("select", (memory, address), None, memory.width)
 
     def store(self, memory: Term, address: Term, value: Term) -> Term:
+        return self._stored[memory, address, value]
+
+    def _store(self, memory: Term, address: Term, value: Term) -> Term:
         if value.op == "select" and value.args[0] is memory and value.args[1] is address:
             return memory
         if memory.op == "store" and memory.args[1] is address:
-            memory = memory.args[0]
-        return self._make("store", (memory, address, value), None, memory.width, memory.address)
+            return self.store(memory.args[0], address, value)
+        return self._new("store", (memory, address, value), None, memory.width, memory.address)
 
     def same_memory(self, a: Term, b: Term, cells: int = ALL) -> Term:
         """Whether two memories agree everywhere, or only in so many of the cells that were written first.
@@ -54,15 +63,18 @@ class Terms(BitVectors):
         root, first = self.writes(a)
         other, second = self.writes(b)
         if root is not other:
-            return self._make("same", (a, b), None, 1)
+            return self._alike[a, b]
         if len(first) == len(second) and all(x[0] is y[0] and x[1] is y[1] for x, y in zip(first, second, strict=True)):
             return self._same_writes(first, second, cells)
         if len(first) * len(second) > MAX_COMPARED and not _aligned(first, second):
-            return self._make("same", (a, b), None, 1)
+            return self._alike[a, b]
         parts = []
         for address in [*dict.fromkeys(address for _, address, _ in (*first, *second))][:cells]:
             parts.append(self.eq(self._read(root, first, address), self._read(root, second, address)))
         return self.all(parts)
+
+    def _same(self, a: Term, b: Term) -> Term:
+        return self._new("same", (a, b), None, 1)
 
     def same_changes(self, a: Term, b: Term) -> Term:
         """Whether two memories that began differently were changed alike: every cell written holds the same in both, or was
