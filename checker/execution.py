@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from checker.code import ENDED, Deed, Locals, Value
 from checker.facts import Facts
 from checker.regions import OUTSIDE
 from checker.steps import Start, Step, Trapping, elsewhere
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 MOVED = "@moved "  # whether a component has been assigned: the counter, or the base of a table
 
-_ENDED = object()  # what a block returns when every path through it traps or executes
-
 
 class Run:
-    """One run of a body: the state so far as written components over the start."""
+    """One run of a body: the state so far as written components over the start.
+
+    ``state`` is never changed, only replaced: who keeps it keeps what it was."""
 
     def __init__(self, owner: Symbolic, start: Start, fields: dict[str, Term], label: str):
         self.owner = owner
@@ -41,16 +42,15 @@ class Run:
 
     # ---- whole bodies -------------------------------------------------------------------------
 
-    def instruction(self, block: list[core.Stmt]) -> Step:
+    def instruction(self, body: Deed) -> Step:
         t, counter = self.terms, self.isa.counter
-        here = self.start[counter.name]
+        here = self.before(counter.name)
         self.fields["next"] = t.add(here, t.extend(self.fields["ilen"], counter.width, False)) if counter.width >= ILEN_WIDTH else here
-        self.state[MOVED + counter.name] = t.false
-        self.block(block, {})
-        return self.finish()
+        self.state = {**self.state, MOVED + counter.name: t.false}
+        return self.body(body, {})
 
-    def body(self, block: list[core.Stmt], env: dict[str, Term]) -> Step:
-        self.block(block, env)
+    def body(self, body: Deed, env: Locals) -> Step:
+        body(self, env)
         return self.finish()
 
     def finish(self) -> Step:
@@ -64,59 +64,44 @@ class Run:
         written = {key: value for key, value in self.state.items() if not key.startswith(MOVED)}
         moved = self.state.get(MOVED + name)
         if moved is not None:
-            written[name] = self.terms.ite(moved, written.get(name, self.start[name]), self.fields["next"])
+            written[name] = self.terms.ite(moved, written.get(name) or self.before(name), self.fields["next"])
         return written
 
     # ---- statements --------------------------------------------------------------------------------
 
-    def block(self, block: list[core.Stmt], env: dict[str, Term]) -> object:
-        """Run statements; returns the value returned, None, or _ENDED."""
-        for statement in block:
-            result = self.statement(statement, env)
-            if result is not None:
-                return result
-        return None
+    def get(self, name: str) -> Term:
+        return self.state.get(name) or self.before(name)
 
-    def statement(self, s: core.Stmt, env: dict[str, Term]) -> object:
+    def before(self, name: str) -> Term:
+        """A component of the start."""
+        found = self.step.looked_at.get(name)
+        if found is None:
+            found = self.step.looked_at[name] = self.start[name]
+        return found
+
+    def write(self, name: str, value: Term) -> None:
+        self.state = {**self.state, name: value}
+        if MOVED + name in self.state:
+            self.state[MOVED + name] = self.terms.true
+
+    def write_element(self, name: str, index: Term, value: Term) -> None:
+        self.write(name, self.terms.store(self.get(name), index, value))
+
+    def mark(self, label: str, condition: Term) -> None:
+        """The region ``label`` is where ``condition`` holds."""
         t = self.terms
-        if isinstance(s, core.SetLocal):
-            env[s.name] = self.expr(s.value, env)
-        elif isinstance(s, core.Write):
-            self.state[s.cell.name] = self.expr(s.value, env)
-            if MOVED + s.cell.name in self.state:
-                self.state[MOVED + s.cell.name] = t.true
-        elif isinstance(s, core.WriteElement):
-            index, value = self.expr(s.index, env), self.expr(s.value, env)
-            self.state[s.array.name] = t.store(self.get(s.array.name), index, value)
-        elif isinstance(s, core.Store):
-            self.write_space(s.space, self.expr(s.address, env), self.expr(s.value, env))
-        elif isinstance(s, core.If):
-            return self.branch(s, env)
-        elif isinstance(s, core.Loop):
-            return self.loop(s, env)
-        elif isinstance(s, core.Raise):
-            args = tuple(self.expr(arg, env) for arg in s.args)
-            return self.raise_(s.trap, args)
-        elif isinstance(s, core.Call):
-            return self.call(s.function, s.args, env, s)[1]
-        elif isinstance(s, core.Return):
-            return self.expr(s.value, env) if s.value is not None else _RETURNED
-        elif isinstance(s, core.Execute):
-            condition = t.both(self.live, self.path)
-            self.step.execute.append((condition, self.expr(s.value, env)))
-            return _ENDED
-        else:
-            assert isinstance(s, core.Mark)
-            condition = self.expr(s.condition, env)
-            holds = t.both(self.path, condition)
-            if s.label == self.region or self.region == OUTSIDE:
-                self.step.regions[s.label] = condition
-                if self.like is None or self.like.regions.get(s.label) is condition:
-                    self.facts = self.facts.with_(condition, s.label == self.region)
-            self.step.marks[s.label] = t.either(self.step.marks.get(s.label, t.false), holds)
-        return None
+        if label == self.region or self.region == OUTSIDE:
+            self.step.regions[label] = condition
+            if self.like is None or self.like.regions.get(label) is condition:
+                self.facts = self.facts.with_(condition, label == self.region)
+        self.step.marks[label] = t.either(self.step.marks.get(label, t.false), t.both(self.path, condition))
 
-    def raise_(self, trap: core.Trap, args: tuple[Term, ...]) -> object:
+    def execute(self, value: Term) -> object:
+        """Another instruction is carried out in place of this one."""
+        self.step.execute.append((self.terms.both(self.live, self.path), value))
+        return ENDED
+
+    def trap(self, trap: core.Trap, args: tuple[Term, ...]) -> object:
         t = self.terms
         condition = t.both(self.live, self.path)
         if condition is not t.false:
@@ -127,126 +112,79 @@ class Run:
                     kept.pop(self.isa.counter.name, None)
             self.step.traps.append(Trapping(condition, trap, args, trap.kind, kept))
         self.live = t.both(self.live, t.negate(self.path))
-        return _ENDED
+        return ENDED
 
-    def branch(self, s: core.If, env: dict[str, Term]) -> object:
-        t = self.terms
-        condition = self.expr(s.condition, env)
+    def branch(self, condition: Term, then: Deed, other: Deed, env: Locals, assigned: Iterable[str] = ()) -> Any:
+        """Both ways, unless it is known which one is taken. ``assigned`` are the locals that may be assigned."""
         decided = self.facts.decide(condition)
         if decided is not None:
-            return self.block(s.then if decided else s.other, env)
-        outer_path, before, env_before = self.path, self.state, dict(env)
-        facts = self.facts
-        self.facts = facts.with_(condition, True)
-        self.path, self.state = t.both(outer_path, condition), dict(before)
-        live_before = self.live
-        a = self.block(s.then, env)
-        state_a, env_a, live_a = self.state, dict(env), self.live
-        env.clear()
-        env.update(env_before)
-        self.path, self.state, self.live = t.both(outer_path, t.negate(condition)), dict(before), live_before
-        self.facts = facts.with_(condition, False)
-        b = self.block(s.other, env)
-        self.path = outer_path
+            return (then if decided else other)(self, env)
+        t, path, state, live, facts = self.terms, self.path, self.state, self.live, self.facts
+        before = {name: env[name] for name in assigned if name in env}
+        yes, no = facts.with_(condition, True), facts.with_(condition, False)
+        self.path, self.facts = t.both(path, condition), yes
+        a = then(self, env)
+        state_a, live_a = self.state, self.live
+        env_a = {name: env[name] for name in before}
+        env.update(before)
+        self.path, self.state, self.live, self.facts = t.both(path, t.negate(condition)), state, live, no
+        b = other(self, env)
         # After `if c: trap` the rest runs under not c.
-        self.facts = facts.with_(condition, False) if a is _ENDED else facts.with_(condition, True) if b is _ENDED else facts
+        self.path, self.facts = path, no if a is ENDED else yes if b is ENDED else facts
         self.live = t.both(live_a, self.live) if live_a is not self.live else live_a
-        if a is _ENDED:
+        if a is ENDED:
             return b
-        if b is _ENDED:
+        if b is ENDED:
             self.state = state_a
-            env.clear()
             env.update(env_a)
             return a
         self.state = self.merge(condition, state_a, self.state)
-        for name in env_before:
-            if env_a[name] is not env[name]:
-                env[name] = t.ite(condition, env_a[name], env[name])
+        for name, value in env_a.items():
+            env[name] = t.ite(condition, value, env[name])
         if isinstance(a, Term) and isinstance(b, Term):
             return t.ite(condition, a, b)
         return a if a is not None else b
 
     def merge(self, condition: Term, then: dict[str, Term], other: dict[str, Term]) -> dict[str, Term]:
-        if then == other:  # terms are equal when they are one object
+        if then is other:
             return then
-        t, out = self.terms, {}
-        for name in {**then, **other}:
-            a = then.get(name) or self.start[name]
-            b = other.get(name) or self.start[name]
-            out[name] = a if a is b else t.ite(condition, a, b)
-        return out
+        merged = {**then, **other}
+        for name in merged:
+            a, b = then.get(name), other.get(name)
+            if a is not b:
+                merged[name] = self.terms.ite(condition, a or self.before(name), b or self.before(name))
+        return merged
 
-    def loop(self, s: core.Loop, env: dict[str, Term]) -> object:
+    def loop(
+        self, name: str, rounds: Iterable[tuple[int, Term]], condition: Value, body: Deed, env: Locals, assigned: Iterable[str]
+    ) -> object:
         """Unrolled. A round that may not happen is a branch around its body."""
-        t = self.terms
-        active = t.true
-        outer_path = self.path
-        for i in range(s.first, s.last + 1):
-            self.trail.append(i)
-            env[s.local] = t.const(s.width, i)
-            if s.condition is not None:
-                active = t.both(active, self.expr(s.condition, env))
-                if active is t.false:
-                    self.trail.pop()
-                    break
-            before, env_before = self.state, dict(env)
-            self.path, self.state = t.both(outer_path, active), dict(before)
-            ended = self.block(s.body, env)
-            self.path = outer_path
-            if ended is _ENDED:
-                if active is t.true:
-                    self.trail.pop()
-                    return _ENDED
-                self.state = before
-                env.clear()
-                env.update(env_before)
-            elif active is not t.true:
-                self.state = self.merge(active, self.state, before)
-                for name in env_before:
-                    if env[name] is not env_before[name]:
-                        env[name] = t.ite(active, env[name], env_before[name])
+        t, path, active = self.terms, self.path, self.terms.true
+        for number, term in rounds:
+            self.trail.append(number)
+            env[name] = term
+            active = t.both(active, condition(self, env))
+            if active is t.false:
+                self.trail.pop()
+                break
+            state, facts, before = self.state, self.facts, {local: env[local] for local in assigned if local in env}
+            self.path = t.both(path, active)
+            ended = body(self, env)
+            self.path = path
             self.trail.pop()
+            if ended is ENDED:
+                if active is t.true:
+                    return ENDED
+                self.state, self.facts = state, facts
+                env.update(before)
+            elif active is not t.true:
+                self.state, self.facts = self.merge(active, self.state, state), facts
+                for local, value in before.items():
+                    env[local] = t.ite(active, env[local], value)
         return None
 
-    # ---- expressions -----------------------------------------------------------------------------------
-
-    def get(self, name: str) -> Term:
-        return self.state.get(name) or self.start[name]
-
-    def expr(self, e: core.Expr, env: dict[str, Term]) -> Term:
-        return _READINGS[type(e)](self, e, env)
-
-    def exprs(self, several: Sequence[core.Expr], env: dict[str, Term]) -> list[Term]:
-        return [_READINGS[type(e)](self, e, env) for e in several]
-
-    def called(self, e: core.CallFunction, env: dict[str, Term]) -> Term:
-        result = self.call(e.function, e.args, env, e)[0]
-        return result if isinstance(result, Term) else self.terms.const(e.width, 0)
-
-    def choice(self, e: core.Choice, env: dict[str, Term]) -> Term:
-        t = self.terms
-        condition = self.expr(e.condition, env)
-        decided = self.facts.decide(condition)
-        if decided is not None:
-            return self.expr(e.then if decided else e.other, env)
-        outer, before, live = self.path, self.state, self.live
-        self.path, self.state = t.both(outer, condition), dict(before)
-        a = self.expr(e.then, env)
-        state_a, live_a = self.state, self.live
-        self.path, self.state, self.live = t.both(outer, t.negate(condition)), dict(before), live
-        b = self.expr(e.other, env)
-        self.path = outer
-        self.live = t.both(live_a, self.live) if live_a is not self.live else live_a
-        self.state = self.merge(condition, state_a, self.state)
-        return t.ite(condition, a, b)
-
-    def call(self, function: core.Function, args: tuple[core.Expr, ...], env: dict[str, Term], site: object) -> tuple[object, object]:
-        """(value, ended): the result of a function, and _ENDED when every path through it traps."""
-        inner = {name: value for (name, _), value in zip(function.params, self.exprs(args, env), strict=True)}
-        self.trail.append(id(site))
-        result = self.block(function.body, inner)
-        self.trail.pop()
-        return (result, _ENDED) if result is _ENDED else (result, None)
+    def undefined(self, place: int, width: int) -> Term:
+        return self.owner.undefined((*self.trail, place), width)
 
     # ---- spaces ------------------------------------------------------------------------------------------
 
@@ -284,25 +222,4 @@ class Run:
             low = (k if self.isa.little else count - 1 - k) * size
             at = address if count == 1 else t.add(address, t.const(space.address_width, k))
             memory = t.store(memory, at, t.extract(value, low + size - 1, low))
-        self.state[name] = t.ite(when, memory, self.get(name))
-
-
-_RETURNED = object()
-
-# One line for each kind of expression.
-_READINGS: dict[type, Callable[[Run, Any, dict[str, Term]], Term]] = {
-    core.Const: lambda run, e, env: run.terms.const(e.width, e.value),
-    core.Local: lambda run, e, env: env[e.name],
-    core.Read: lambda run, e, env: run.get(e.cell.name),
-    core.Field: lambda run, e, env: run.fields[e.name],
-    core.Apply: lambda run, e, env: run.terms.apply(e.op, tuple(run.exprs(e.args, env))),
-    core.Extract: lambda run, e, env: run.terms.extract(run.expr(e.arg, env), e.high, e.low),
-    core.Extend: lambda run, e, env: run.terms.extend(run.expr(e.arg, env), e.width, e.signed),
-    core.Concat: lambda run, e, env: run.terms.concat(run.exprs(e.parts, env)),
-    core.Choice: lambda run, e, env: run.choice(e, env),
-    core.ReadElement: lambda run, e, env: run.terms.select(run.get(e.array.name), run.expr(e.index, env)),
-    core.Load: lambda run, e, env: run.read_space(e.space, run.expr(e.address, env), e.width),
-    core.CallFunction: lambda run, e, env: run.called(e, env),
-    core.CallExtern: lambda run, e, env: run.terms.call(e.name, tuple(run.exprs(e.args, env)), e.width),
-    core.Undefined: lambda run, e, env: run.owner.undefined((*run.trail, id(e)), e.width),
-}
+        self.state = {**self.state, name: t.ite(when, memory, self.get(name))}

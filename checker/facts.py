@@ -8,20 +8,23 @@ from checker.term import Term
 class Facts:
     """Conditions known to hold on the path being run: literals, and values a term can still have."""
 
-    def __init__(self, literals: dict[int, bool] | None = None, domains: dict[int, frozenset[int]] | None = None):
-        self.literals, self.domains = literals or {}, domains or {}
+    def __init__(self, learned: tuple[Facts, Term, bool] | None = None):
+        self.literals: dict[int, bool] = {}
+        self.domains: dict[int, frozenset[int]] = {}
+        self._learned = learned  # what was known before, and a condition that holds, or does not
 
     def decide(self, condition: Term) -> bool | None:
         """Whether ``condition`` follows, or its negation, or neither is plain to see."""
-        if condition.is_const:
+        if condition.op == "const":
             return bool(condition.data)
+        self._learn()
         known = self.literals.get(condition.ident)
         if known is not None:
             return known
-        if condition.op == "xor" and condition.args[1].is_const:
+        if condition.op == "xor" and condition.args[1].op == "const":
             inner = self.decide(condition.args[0])
             return None if inner is None else not inner
-        if condition.op == "eq" and condition.args[1].is_const:
+        if condition.op == "eq" and condition.args[1].op == "const":
             domain = self.domains.get(condition.args[0].ident)
             if domain is not None:
                 value = condition.args[1].data
@@ -37,18 +40,24 @@ class Facts:
 
     def with_(self, condition: Term, holds: bool) -> Facts:
         """These facts and one more."""
-        out = Facts(dict(self.literals), dict(self.domains))
-        out._add(condition, holds)
-        return out
+        return Facts((self, condition, holds))
+
+    def _learn(self) -> None:
+        # Not before it is asked: most paths end with the trap that is all there is on them.
+        if self._learned is not None:
+            before, condition, holds = self._learned
+            before._learn()
+            self.literals, self.domains, self._learned = dict(before.literals), dict(before.domains), None
+            self._add(condition, holds)
 
     def _add(self, condition: Term, holds: bool) -> None:
         self.literals[condition.ident] = holds
-        if condition.op == "xor" and condition.args[1].is_const:
+        if condition.op == "xor" and condition.args[1].op == "const":
             self._add(condition.args[0], not holds)
         elif condition.op == ("and" if holds else "or"):
             for arg in condition.args:
                 self._add(arg, holds)
-        elif condition.op == "eq" and condition.args[1].is_const:
+        elif condition.op == "eq" and condition.args[1].op == "const":
             term, value = condition.args[0].ident, condition.args[1].data
             if holds:
                 self.domains[term] = frozenset((value,))
@@ -62,7 +71,7 @@ class Facts:
 
 def _options(condition: Term) -> tuple[int, frozenset[int]] | None:
     """``x == 1 or x == 2 ...`` as (x, {1, 2, ...})."""
-    if condition.op == "eq" and condition.args[1].is_const:
+    if condition.op == "eq" and condition.args[1].op == "const":
         return condition.args[0].ident, frozenset((condition.args[1].data,))
     if condition.op == "or":
         a, b = _options(condition.args[0]), _options(condition.args[1])

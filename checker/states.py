@@ -29,7 +29,7 @@ class States:
 
     def __init__(self, terms: Terms, isa: core.Isa, monitor: core.Monitor, controls: Mapping[str, int]):
         self.terms, self.isa, self.monitor = terms, isa, monitor
-        self.symbolic = Symbolic(terms, isa)
+        self.symbolic = terms.kept(Symbolic, terms, isa)
         self.controls = dict(controls)
         self.owned: dict[str, core.Keep] = {name: keep for name, keep in monitor.keeps.items() if keep.how != "guest"}
         self.copies = monitor.copies()

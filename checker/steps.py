@@ -23,11 +23,13 @@ class Trapping:
     state: dict[str, Term] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Step:
-    """What an instruction does to a state: traps, an ``execute``, or the state after (valid under ``completes``)."""
+    """What an instruction does to a state: traps, an ``execute``, or the state after (valid under ``completes``). It depends on the
+    components ``looked_at`` alone, which are what is written here."""
 
     start: Start
+    looked_at: dict[str, Term] = field(default_factory=dict)
     traps: list[Trapping] = field(default_factory=list)
     execute: list[tuple[Term, Term]] = field(default_factory=list)
     written: dict[str, Term] = field(default_factory=dict)
@@ -36,6 +38,10 @@ class Step:
     moved: dict[str, core.Space] = field(default_factory=dict)  # tables accessed after their base was assigned
     marks: dict[str, Term] = field(default_factory=dict)
     regions: dict[str, Term] = field(default_factory=dict)
+
+    def fits(self, start: Start) -> bool:
+        """Whether it is the same step from ``start``."""
+        return all(start[name] is term for name, term in self.looked_at.items())
 
     def after(self, name: str) -> Term:
         """The component's value after completion."""

@@ -7,6 +7,9 @@ translation (:mod:`checker.translations`). Everything else is exact up to the lo
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from checker.code import Code
 from checker.execution import MOVED, Run
 from checker.steps import Start, Step
 from checker.term import Term
@@ -20,9 +23,10 @@ class Symbolic:
     """Runs bodies of one description on symbolic states."""
 
     def __init__(self, terms: Terms, isa: core.Isa):
-        self.terms, self.isa = terms, isa
+        self.terms, self.isa, self.code = terms, isa, Code(terms)
         self.bases = [MOVED + space.base.name for space in isa.spaces.values() if space.base is not None]
         self._undefined: dict[tuple[object, ...], Term] = {}
+        self._steps: dict[tuple[core.Form, str, Step | None], list[Step]] = {}
 
     # ---- entry points -----------------------------------------------------------------------
 
@@ -30,11 +34,18 @@ class Symbolic:
         """One instruction of this form on ``start``; ``fields`` are its encoding fields (see :meth:`fields`).
 
         With ``region`` only paths through that region (or outside all) are followed; the caller asserts that the state is there. With
-        ``like``, the step of the other run of a pair for which that is asserted, only where the conditions are the very same terms."""
+        ``like``, the step of the other run of a pair for which that is asserted, only where the conditions are the very same terms.
+
+        A start that differs from one before in nothing the form looks at is not run again."""
+        known = self._steps.setdefault((form, region, like), [] if like is None else [like])
+        for step in known:
+            if step.fits(start):
+                return replace(step, start=start)
         run = Run(self, start, dict(fields), form.label or form.instruction)
         run.region, run.like = region, like
         self.contexts(form, run)
-        return run.instruction(form.body)
+        known.append(run.instruction(self.code.body(form.body)))
+        return known[-1]
 
     def fields(self, form: core.Form) -> dict[str, Term]:
         """Terms for the fields of a form: unknowns, constants where the encoding fixes them."""
@@ -59,7 +70,7 @@ class Symbolic:
         """What the decoder computes from state and prefixes before it looks at the opcode."""
         if isinstance(form.encoding, core.ByteEncoding):
             for name, expr in self.isa.contexts.items():
-                run.fields[name] = run.expr(expr, {})
+                run.fields[name] = self.code.value(expr)(run, {})
 
     def sound_fields(self, form: core.Form, start: Start, fields: dict[str, Term]) -> Term:
         """That the fields are ones the decoder can deliver: ``where``, prefix values, ModRM, length."""
@@ -68,7 +79,7 @@ class Symbolic:
         self.contexts(form, run)
         parts = []
         if form.where is not None:
-            parts.append(run.expr(form.where, {}))
+            parts.append(self.code.value(form.where)(run, {}))
         if isinstance(form.encoding, core.ByteEncoding):
             for prefix in self.isa.prefixes.values():
                 legal = {0, *(value for _, value in prefix.bytes)}
@@ -110,18 +121,18 @@ class Symbolic:
         run = Run(self, start, {"ilen": ilen}, f"deliver {trap.name}")
         assert trap.delivery is not None
         env = {name: arg for (name, _), arg in zip(trap.params, args, strict=True)}
-        return run.body(trap.delivery.body, env)
+        return run.body(self.code.body(trap.delivery.body), env)
 
     def call(self, function: core.Function, start: Start, args: tuple[Term, ...], fields: dict[str, Term]) -> tuple[Step, Term | None]:
         """A function on its own: the step with its traps, and its result."""
         run = Run(self, start, dict(fields), function.name)
         env = {name: arg for (name, _), arg in zip(function.params, args, strict=True)}
-        result = run.block(function.body, env)
+        result = self.code.body(function.body)(run, env)
         return run.finish(), result if isinstance(result, Term) else None
 
     def expr(self, expr: core.Expr, start: Start, fields: dict[str, Term] | None = None) -> Term:
         """A pure expression on a state."""
-        return Run(self, start, dict(fields or {}), "expression").expr(expr, {})
+        return self.code.value(expr)(Run(self, start, dict(fields or {}), "expression"), {})
 
     def undefined(self, key: tuple[object, ...], width: int) -> Term:
         # The same occurrence gets the same unknown in both runs: outcome sets are compared choice by choice.
