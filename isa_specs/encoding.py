@@ -160,20 +160,16 @@ class Decoder:
         return Relations(self.layout)
 
     @cached_property
-    def trie(self) -> Trie:
-        """The groups of :class:`Relations`, the most special forms of each first."""
+    def tree(self) -> Groups:
+        """The groups of :class:`Relations`, the most special forms of each first. It may be given from outside, where it is kept."""
         above = self.relations.above
-        made: dict[int, Trie] = {}
+        made: Groups = converted(self.relations.groups, lambda forms: tuple(sorted(forms, key=lambda form: -len(above[form]))))
+        return made
 
-        def convert(node: Groups) -> Trie:
-            if id(node) not in made:
-                if isinstance(node, list):
-                    made[id(node)] = [convert(child) for child in node]
-                else:
-                    made[id(node)] = tuple(self.codec(form) for form in sorted(node, key=lambda form: -len(above[form])))
-            return made[id(node)]
-
-        return convert(self.relations.groups)
+    @cached_property
+    def trie(self) -> Trie:
+        made: Trie = converted(self.tree, lambda forms: tuple(self.codec(form) for form in forms))
+        return made
 
     @cached_property
     def overlaps(self) -> list[Overlap]:
@@ -235,6 +231,18 @@ class Decoder:
             if found is not None and found.form is form:
                 return found.fields
         raise EncodeError(f"found no instruction that decodes as this form of {form.instruction}")
+
+
+def converted(node: Groups, leaf: Callable[[tuple[Form, ...]], Any]) -> Any:
+    """The same tree with other leaves; what it shares stays shared."""
+    made: dict[int, Any] = {}
+
+    def convert(node: Groups) -> Any:
+        if id(node) not in made:
+            made[id(node)] = [convert(child) for child in node] if isinstance(node, list) else leaf(node)
+        return made[id(node)]
+
+    return convert(node)
 
 
 def padded(data: bytes) -> Callable[[int], int]:

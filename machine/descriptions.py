@@ -1,7 +1,8 @@
 """Bundled descriptions as they were read before, in the user's cache folder beside compiled machines.
 
-An entry's name is the hash of the language and all bundled descriptions. It is a pickle, trusted like the machine code beside it,
-and read only if its own hash fits. Where there is none, or it cannot be written, the description is read from its text."""
+An entry's name is the hash of the language and all bundled descriptions. It is a pickle of the description and of the tree in which its
+decoder finds forms, trusted like the machine code beside it, and read only if its own hash fits. Where there is none, or it cannot be
+written, the description is read from its text."""
 
 from __future__ import annotations
 
@@ -11,10 +12,11 @@ import sys
 
 from isa_specs import load as reading
 from isa_specs.core import Isa
+from isa_specs.encoding import decoder
 from isa_specs.keeping import digest, read, write
 from machine.generated.cache import directory, prune
 
-MAGIC = b"vcheck description 1\n"
+MAGIC = b"vcheck description 2\n"
 
 
 def load(name: str) -> Isa:
@@ -28,13 +30,14 @@ def load(name: str) -> Isa:
         kept = read(entry, MAGIC)
         if kept is not None:
             with contextlib.suppress(pickle.UnpicklingError, AttributeError, EOFError, ImportError, IndexError, KeyError):
-                found = pickle.loads(kept)
+                found, tree = pickle.loads(kept)
                 assert isinstance(found, Isa)
+                decoder(found).tree = tree
                 return found
         isa = reading.load(name)
         with contextlib.suppress(OSError, RecursionError):
             place.mkdir(parents=True, exist_ok=True)
-            write(entry, pickle.dumps(isa, pickle.HIGHEST_PROTOCOL), MAGIC)
+            write(entry, pickle.dumps((isa, decoder(isa).tree), pickle.HIGHEST_PROTOCOL), MAGIC)
             prune(place, ".isa")
     return isa
 

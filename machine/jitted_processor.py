@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from isa_specs.core import Isa, Trap
 from machine.generated import slots
-from machine.generated.facts import Analysis
 from machine.generated.memory import Record
 from machine.generated.slots import EVERY_KIND
 from machine.generated.state import GeneratedState
@@ -61,22 +59,15 @@ class JittedProcessor:
         self._plain.counters = self.counters
         self._known: dict[frozenset[str], tuple[list[bool], frozenset[int]]] = {}
 
-    @cached_property
-    def _analysis(self) -> Analysis:
-        return Analysis(self.isa)
-
     def writers(self, names: frozenset[str]) -> tuple[list[bool], frozenset[int]]:
         """The forms, and the numbers of the traps whose delivery, may write one of these components."""
-        if not names:
-            return [False] * len(self.isa.forms), frozenset()
         if names not in self._known:
-            facts = [self._analysis.body(form.body) for form in self.isa.forms]
-            writes = [bool(names & found.writes) for found in facts]
-            if any(writes):  # an EXECUTE may carry out any of them
-                writes = [wrote or found.executes for wrote, found in zip(writes, facts, strict=True)]
-            deliveries = frozenset(number for number, trap in enumerate(self.isa.traps.values())
-                                   if trap.delivery is not None and names & self._analysis.function(trap.delivery).writes)
-            self._known[names] = writes, deliveries
+            writers, numbers = self.machine.generated.writers, range(len(self.isa.forms))
+            forms = {number for name in names for number in writers.forms.get(name, ())}
+            if forms:
+                forms.update(writers.executing)
+            deliveries = frozenset(number for name in names for number in writers.deliveries.get(name, ()))
+            self._known[names] = [number in forms for number in numbers], deliveries
         return self._known[names]
 
     def _writers(self, watch: Watch) -> _Writers:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import itertools
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from isa_specs.core import Isa
 from isa_specs.load import collector_paused
 from machine.generated import cache
+from machine.generated.facts import Writers
 from machine.generated.layout import Layout
 from machine.generated.native import compile_source
 
@@ -30,6 +31,7 @@ class Generated:
     contexts: list[int]  # where the decoder leaves them
     monitors: list[str]  # those whose maps generated code evaluates
     forms: list[str]  # their functions
+    writers: Writers
     columns: dict[str, int]  # of components in the rows of a batch; empty but for batches
     near: int  # the first of those that are fetched ahead
     packed: str  # the module's text; see :attr:`source`
@@ -62,7 +64,7 @@ def build(isa: Isa, *, fast: bool = True, rows: bool = False, brief: bool = Fals
         "constants": unit.layout.constants, "size": unit.layout.size, "nodes": unit.decoding.nodes, "leaves": unit.decoding.leaves,
         "programs": unit.decoding.programs, "rests_on": unit.rests_on.cells, "overturning": sorted(unit.rests_on.others),
         "contexts": [unit.decoding.offset(context) for context in isa.contexts], "monitors": unit.monitors,
-        "forms": unit.forms, "columns": unit.columns, "near": unit.near,
+        "forms": unit.forms, "writers": asdict(unit.analysis.writers()), "columns": unit.columns, "near": unit.near,
         "source": base64.b64encode(zlib.compress(source.encode(), 1)).decode(),
         "parts": [len(part) for part in code],
     }  # fmt: skip
@@ -74,4 +76,5 @@ def _made(isa: Isa, facts: dict[str, Any], code: list[bytes], *, cached: bool) -
     layout = Layout(isa)
     layout.extend(facts["constants"], facts["size"])
     return Generated(layout, code, facts["nodes"], facts["leaves"], facts["programs"], facts["rests_on"], facts["overturning"],
-                     facts["contexts"], facts["monitors"], facts["forms"], facts["columns"], facts["near"], facts["source"], cached)
+                     facts["contexts"], facts["monitors"], facts["forms"], Writers(**facts["writers"]), facts["columns"], facts["near"],
+                     facts["source"], cached)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from isa_specs import core
 from isa_specs.core import Expr, Function, Isa, Space, Stmt
-from isa_specs.walk import expressions, statements, subexpressions
+from isa_specs.walk import expressions, subexpressions
 
 
 @dataclass(slots=True)
@@ -41,6 +41,15 @@ class Facts:
         self.ordered |= other.ordered
 
 
+@dataclass(slots=True)
+class Writers:
+    """For each component the forms that may write it and the traps whose delivery may, by number; and the forms that may carry out any."""
+
+    forms: dict[str, list[int]] = field(default_factory=dict)
+    deliveries: dict[str, list[int]] = field(default_factory=dict)
+    executing: list[int] = field(default_factory=list)
+
+
 class Analysis:
     """Facts about the functions and bodies of one description."""
 
@@ -62,25 +71,40 @@ class Analysis:
 
     def body(self, body: Iterable[Stmt]) -> Facts:
         found = Facts()
-        for s in statements(body):
-            for e in expressions(s):
-                found.add(self.expression(e))
-            match s:
-                case core.Write():
-                    found.writes.add(s.cell.name)
-                case core.WriteElement():
-                    found.writes.add(s.array.name)
-                case core.Store():
-                    found.add(self.space(s.space))
-                    found.writes.add(physical(s.space).name)
-                case core.Raise():
-                    found.traps = True
-                    found.undoes |= not s.trap.keeps_effects
-                    found.completes |= s.trap.ending == "complete"
-                case core.Call():
-                    found.add(self.function(s.function))
-                case core.Execute():
-                    found.traps = found.executes = True
+        for s in body:
+            found.add(self.statement(s))
+        return found
+
+    def statement(self, s: Stmt) -> Facts:
+        """Of a statement and all it holds."""
+        known = self._statements.get(id(s))
+        if known is not None:
+            return known[1]
+        found = Facts()
+        for e in expressions(s):
+            found.add(self.expression(e))
+        match s:
+            case core.Write():
+                found.writes.add(s.cell.name)
+            case core.WriteElement():
+                found.writes.add(s.array.name)
+            case core.Store():
+                found.add(self.space(s.space))
+                found.writes.add(physical(s.space).name)
+            case core.Raise():
+                found.traps = True
+                found.undoes = not s.trap.keeps_effects
+                found.completes = s.trap.ending == "complete"
+            case core.Call():
+                found.add(self.function(s.function))
+            case core.Execute():
+                found.traps = found.executes = True
+            case core.If():
+                found.add(self.body(s.then))
+                found.add(self.body(s.other))
+            case core.Loop():
+                found.add(self.body(s.body))
+        self._statements[id(s)] = s, found
         return found
 
     def expression(self, e: Expr) -> Facts:
@@ -123,10 +147,19 @@ class Analysis:
             self._spaces[space] = found
         return self._spaces[space]
 
-    def statement(self, s: Stmt) -> Facts:
-        if id(s) not in self._statements:
-            self._statements[id(s)] = s, self.body([s])
-        return self._statements[id(s)][1]
+    def writers(self) -> Writers:
+        """Who may write what."""
+        found = Writers()
+        for number, form in enumerate(self.isa.forms):
+            facts = self.body(form.body)
+            for name in facts.writes:
+                found.forms.setdefault(name, []).append(number)
+            if facts.executes:
+                found.executing.append(number)
+        for number, trap in enumerate(self.isa.traps.values()):
+            for name in self.function(trap.delivery).writes if trap.delivery is not None else ():
+                found.deliveries.setdefault(name, []).append(number)
+        return found
 
     # ---- in what order -------------------------------------------------------------
 

@@ -1,4 +1,6 @@
-"""Machine code from a generated module, by LLVM; and its functions, callable."""
+"""Machine code from a generated module, by LLVM; and its functions, callable.
+
+What only compiling needs is imported there: code that was kept needs none of it."""
 
 from __future__ import annotations
 
@@ -6,12 +8,9 @@ import ctypes
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from machine.errors import MachineError
 from machine.generated import unlocked
-from machine.generated.llvm import Module
-from machine.generated.parts import parts
 
 EXPORTED = {"run": 2, "peek": 1, "prepare": 1, "forget": 1, "deliver": 3, "cases": 10, "origins": 7,
             "enter": 2, "leave": 2, "turn": 5, "assist": 4}  # and how many arguments they have
@@ -49,6 +48,8 @@ class Linked(Compiled):
     """Code in memory that calls functions ``outside``, by their addresses."""
 
     def __init__(self, source: str, outside: Mapping[str, int]):
+        from machine.generated.llvm import Module
+
         _initialise()
         super().__init__([_compiled(Module(source, outside).text, WHOLE)])
 
@@ -92,6 +93,11 @@ def processors() -> int:
 def compile_source(source: str, *, threads: int = 0, level: int = 2) -> list[bytes]:
     """The object code of a generated module, in the parts that so many threads (default: one a processor) have compiled, optimized
     to LLVM's ``level``."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from machine.generated.llvm import Module
+    from machine.generated.parts import parts
+
     _initialise()
     texts = parts(Module(source).definitions, threads or min(processors(), MOST))
     if len(texts) == 1:
