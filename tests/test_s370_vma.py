@@ -21,26 +21,27 @@ def make(code: str, **cells: int) -> State:
     return start(machine("s370_vma").isa, code, **{**GUEST, **cells})
 
 
-SSM, STNSM, STOSM, LPSW, SPKA, IPK, STCTL, ISK, SSK, RRB = (
-    "80000400", "acfe0400", "ad010400", "82000400", "b20a0050", "b20b0000", "b6880400", "09120000", "08120000", "b2130800")
-EVERY = [SSM, STNSM, STOSM, LPSW, SPKA, IPK, STCTL, ISK, SSK, RRB]
+SSM, STNSM, STOSM, LPSW, SPKA, IPK, STCTL, ISK, SSK, RRB, LRA = (
+    "80000400", "acfe0400", "ad010400", "82000400", "b20a0050", "b20b0000", "b6880400", "09120000", "08120000", "b2130800", "b1103234")
+EVERY = [SSM, STNSM, STOSM, LPSW, SPKA, IPK, STCTL, ISK, SSK, RRB, LRA]
+TABLES = {"vcr0": 0x00800000, "vcr1": 0x00008000}  # the guest's: pages of 4K, segments of 64K
 
 
 @pytest.mark.parametrize("code", EVERY)
 def test_carried_out_for_a_guest_in_supervisor_state_only(code: str) -> None:
     ready = "0008000000002000" if code == LPSW else "03"
-    assert step(put(make(code), 0x400, ready)) == ""
+    assert step(put(make(code, **TABLES), 0x400, ready)) == ""
     for off in ({"cr6__assist": 0}, {"cr6__virtual_problem": 1}):
-        assert step(put(make(code, **off), 0x400, ready)) == "privileged_operation"
+        assert step(put(make(code, **TABLES, **off), 0x400, ready)) == "privileged_operation"
 
 
 @pytest.mark.parametrize(("switch", "codes"), [
-    ("cr6__only_360", [STNSM, STOSM, SPKA, IPK, STCTL, RRB]),
+    ("cr6__only_360", [STNSM, STOSM, SPKA, IPK, STCTL, RRB, LRA]),
     ("cr6__no_keys", [ISK, SSK]),
 ])
 def test_switches_of_control_register_6(switch: str, codes: list[str]) -> None:
-    refused = [code for code in EVERY if step(put(make(code, **{switch: 1}), 0x400, "0008000000002000")) == "privileged_operation"]
-    assert refused == codes
+    states = {code: put(make(code, **TABLES, **{switch: 1}), 0x400, "0008000000002000") for code in EVERY}
+    assert [code for code, state in states.items() if step(state) == "privileged_operation"] == codes
 
 
 def test_the_mask_that_changes_is_the_virtual_one() -> None:
@@ -92,6 +93,26 @@ def test_control_registers_shown_are_the_virtual_ones() -> None:
     assert bytes(state.memory["storage"][0x400 + i] for i in range(4)).hex() == "00001234"
 
 
+@pytest.mark.parametrize(("segment", "page", "trap", "result", "cc"), [
+    ("f0008800", "0050", "", 0x5234, 0),
+    ("f0008801", "0050", "", 0x8008, 1),
+    ("f0008800", "0058", "", 0x8804, 2),
+    ("00008800", "0050", "", 0x8804, 3),
+    ("f8008800", "0050", "privileged_operation", None, None),
+    ("f0008800", "0054", "privileged_operation", None, None),
+])
+def test_addresses_are_translated_by_the_tables_of_the_guest(segment: str, page: str, trap: str, result: int, cc: int) -> None:
+    state = put(put(make(LRA, **TABLES), 0x8008, segment), 0x8804, page)
+    state["gpr"][3] = 0x22000
+    assert step(state) == trap
+    if not trap:
+        assert (state["gpr"][1], state["psw.cc"]) == (result, cc)
+
+
+def test_tables_of_unknown_sizes_are_left_to_the_control_program() -> None:
+    assert step(make(LRA, vcr1=0x00008000)) == "privileged_operation"
+
+
 @pytest.mark.parametrize(("line", "instruction"), [
     ("  virtual_psw.io <- new[6]\n", "STOSM"),
     ("  cr6.virtual_problem <- w.prob\n", "LPSW"),
@@ -107,3 +128,13 @@ def test_an_assist_that_forgets_something_is_found_out(tmp_path: Path, line: str
     (monitor,) = check(str(path), Options(instructions=(instruction,), monitors=(ASSISTED,), jobs=1)).monitors
     assert monitor.broken == [instruction]
     assert all(item.witness is not None and item.witness.replayed for item in monitor.breaks)
+
+
+@pytest.mark.parametrize(("tables", "others"), [("then vcr1 else", "then cr1 else"), ("then vcr0[8:12] else", "then vcr2[8:12] else")])
+def test_an_assist_that_takes_other_tables_is_found_out(tmp_path: Path, tables: str, others: str) -> None:
+    text = bundled()["s370_vma"].read_text(encoding="utf-8")
+    assert text.count(tables) == 1
+    path = tmp_path / "s370_vma.spec"
+    path.write_text(text.replace(tables, others), encoding="utf-8")
+    (monitor,) = check(str(path), Options(instructions=("LRA",), monitors=(ASSISTED,), jobs=1)).monitors
+    assert monitor.broken == ["LRA"]
