@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from checker.regions import marks
 from checker.term import Term
 from checker.terms import Terms
 from isa_specs import core
@@ -84,7 +85,19 @@ class Code:
 
     def _if(self, s: core.If) -> Deed:
         condition, then, other, assigned = self._value(s.condition), self._block(s.then), self._block(s.other), _assigned([s])
-        return lambda run, env: run.branch(condition(run, env), then, other, env, assigned)
+        sides = {mark: holds for holds, side in ((True, s.then), (False, s.other)) for mark in marks(side)}
+        if not sides:
+            return lambda run, env: run.branch(condition(run, env), then, other, env, assigned)
+
+        def deed(run: Run, env: Locals) -> Any:
+            path, asked = run.path, condition(run, env)
+            if run.goal in sides:
+                run.approach(s, asked, sides[run.goal])
+            result = run.branch(asked, then, other, env, assigned)
+            run.path = path
+            return result
+
+        return deed
 
     def _loop(self, s: core.Loop) -> Deed:
         rounds = [(i, self.terms.const(s.width, i)) for i in range(s.first, s.last + 1)]

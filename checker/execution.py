@@ -38,6 +38,7 @@ class Run:
         self.trail: list[object] = [label]
         self.facts = Facts()
         self.region: str = ""
+        self.goal: core.Mark | None = None  # the statement that marks the region, if there is only one
         self.like: Step | None = None
 
     # ---- whole bodies -------------------------------------------------------------------------
@@ -91,10 +92,21 @@ class Run:
         """The region ``label`` is where ``condition`` holds."""
         t = self.terms
         if label == self.region or self.region == OUTSIDE:
-            self.step.regions[label] = condition
-            if self.like is None or self.like.regions.get(label) is condition:
-                self.facts = self.facts.with_(condition, label == self.region)
+            self.assume(label, condition, label == self.region)
         self.step.marks[label] = t.either(self.step.marks.get(label, t.false), t.both(self.path, condition))
+
+    def approach(self, branch: core.If, condition: Term, holds: bool) -> None:
+        """The goal is on one side of a branch."""
+        if self.facts.decide(condition) is None and self.assume(branch, condition, holds):
+            self.path = self.terms.both(self.path, condition if holds else self.terms.negate(condition))
+
+    def assume(self, place: object, condition: Term, holds: bool) -> bool:
+        """Take a condition to hold, or not to, for being in the region; whether so."""
+        self.step.assumed[place] = condition
+        if self.like is not None and self.like.assumed.get(place) is not condition:
+            return False
+        self.facts = self.facts.with_(condition, holds)
+        return True
 
     def execute(self, value: Term) -> object:
         """Another instruction is carried out in place of this one."""

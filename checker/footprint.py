@@ -32,13 +32,19 @@ class Footprint:
 
 
 class Footprints:
-    """Footprints of one description; functions are looked at once."""
+    """Footprints of one description; forms and functions are looked at once."""
 
     def __init__(self, isa: core.Isa):
         self.isa = isa
+        self._forms: dict[core.Form, Footprint] = {}
         self._functions: dict[int, Footprint] = {}
 
     def form(self, form: core.Form) -> Footprint:
+        if form not in self._forms:
+            self._forms[form] = self._form(form)
+        return self._forms[form]
+
+    def _form(self, form: core.Form) -> Footprint:
         found = self.block(form.body)
         if form.where is not None:
             found.add(self.expression(form.where))

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from isa_specs import core
+from isa_specs.walk import statements
 
 OUTSIDE = "none of the regions"
+
+
+def marks(body: Iterable[core.Stmt]) -> list[core.Mark]:
+    """The statements of a body that declare regions."""
+    return [s for s in statements(body) if isinstance(s, core.Mark)]
+
 
 def regions(form: core.Form) -> list[str]:
     """The operand regions a form declares and what lies outside all of them; the whole form if it declares none."""

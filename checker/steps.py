@@ -37,7 +37,7 @@ class Step:
     label: str = ""
     moved: dict[str, core.Space] = field(default_factory=dict)  # tables accessed after their base was assigned
     marks: dict[str, Term] = field(default_factory=dict)
-    regions: dict[str, Term] = field(default_factory=dict)
+    assumed: dict[object, Term] = field(default_factory=dict)  # conditions taken to hold, or not to, for being in a region, by their place
 
     def fits(self, start: Start) -> bool:
         """Whether it is the same step from ``start``."""

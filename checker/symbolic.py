@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from checker.code import Code
 from checker.execution import MOVED, Run
+from checker.regions import marks
 from checker.steps import Start, Step
 from checker.term import Term
 from checker.terms import Terms
@@ -43,6 +44,8 @@ class Symbolic:
                 return replace(step, start=start)
         run = Run(self, start, dict(fields), form.label or form.instruction)
         run.region, run.like = region, like
+        places = [mark for mark in marks(form.body) if mark.label == region]
+        run.goal = places[0] if len(places) == 1 else None
         self.contexts(form, run)
         known.append(run.instruction(self.code.body(form.body)))
         return known[-1]

@@ -10,6 +10,7 @@ from toys import toy
 from checker.execution import Run
 from checker.readings import Readings
 from checker.states import States
+from checker.steps import Start, unknown
 from checker.terms import Terms
 from isa_specs.load import find, load, loads
 
@@ -70,6 +71,40 @@ def test_a_local_assigned_on_one_path_is_chosen_where_paths_meet() -> None:
         assert case is not None
         case.state.cells |= {"m": rng.getrandbits(1), "flag": rng.getrandbits(1), "base": rng.getrandbits(1)}
         assert readings.compare(reads, case) in ("next", "wrong")
+
+
+SIDES = """
+if m == 1
+  trap refused when mask == 3
+else
+  region "one" when r == 1
+  region "two" when r == 2
+  g[q] <- n ++ mask
+g[r] <- 1
+"""
+
+
+def test_in_a_region_the_way_to_it_alone_is_followed() -> None:
+    isa = loads(toy({"PART": SIDES}))
+    readings, rng = Readings(isa), random.Random(3)
+    form, = isa.forms
+    reads = readings.reads(form)
+    assert [len(read.step.traps) for read in reads] == [1, 0, 0, 1]  # the whole form, in region one, in two, outside
+    did = []
+    for _ in range(100):
+        case = readings.case(form, rng)
+        assert case is not None
+        case.state.cells |= {"m": rng.getrandbits(1), "mask": rng.choice((3, 5))}
+        did.append(readings.compare(reads, case))
+    assert {"next", "refused"} == set(did)
+    # The other state of a pair need not be in the region: there both sides are open, unless they are told apart alike.
+    like = readings.read(form, "one").step
+
+    def differing_in(component: str) -> Start:
+        return Start(lambda name: unknown(readings.terms, isa, "v." if name == component else "s.", name))
+
+    others = [readings.symbolic.form(form, differing_in(name), readings.symbolic.fields(form), "one", like) for name in ("m", "mask")]
+    assert [len(other.traps) for other in others] == [1, 0]
 
 
 def test_a_start_that_differs_in_nothing_looked_at_is_not_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
