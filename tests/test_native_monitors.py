@@ -14,7 +14,8 @@ from isa_specs.program import Program
 from machine import guests
 from machine.guests import Machinery
 from machine.jitted_processor import JittedProcessor
-from machine.monitors.native import Native, NativeMonitor
+from machine.monitors.monitor import Monitor
+from machine.monitors.native import Native, NativeMonitor, monitor_on
 from machine.monitors.processor import Counters, Processor
 from machine.session import Ending
 from machine.state import State
@@ -58,7 +59,8 @@ def system(name: str, guest: str, monitor: str, depth: int, processor: Processor
     ("third_generation", "os", "trap_and_emulate", 1), ("third_generation", "os", "hybrid", 1),
     ("third_generation", "os", "trap_and_emulate", 3), ("s370", "os", "trap_and_emulate", 1), ("s370", "os", "hybrid", 1),
     ("s370", "os", "trap_and_emulate", 3), ("s370", "os", "hybrid", 2), ("s370", "modify", "trap_and_emulate", 2),
-    ("x86", "os", "trap_and_emulate", 1), ("x86", "os", "hybrid", 1), ("x86_vtx", "os", "vmx", 1), ("x86_vtx", "modify", "vmx", 1),
+    ("x86", "os", "trap_and_emulate", 1), ("x86", "os", "hybrid", 1), ("x86", "os", "trap_and_emulate", 2), ("x86", "os", "hybrid", 2),
+    ("x86", "loop", "trap_and_emulate", 3), ("x86_vtx", "os", "vmx", 1), ("x86_vtx", "modify", "vmx", 1),
 ])
 def test_systems_end_alike(name: str, guest: str, monitor: str, depth: int) -> None:
     native, plain = system(name, guest, monitor, depth, jitted(name)), system(name, guest, monitor, depth)
@@ -75,11 +77,32 @@ def test_interrupts_are_not_lost(name: str, monitor: str, depth: int) -> None:
     assert native.session.output == typed
 
 
-def test_a_guest_of_a_monitor_of_another_kind_is_run_the_slow_way() -> None:
+def test_a_guest_of_a_monitor_of_another_kind_is_run_the_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = iter([monitor_on, Monitor])
+    monkeypatch.setattr(guests, "monitor_on", lambda below, profile, **options: next(kinds)(below, profile, **options))
     made = system("x86", "loop", "trap_and_emulate", 2, jitted("x86"))
     assert [isinstance(monitor, NativeMonitor) for monitor in made.monitors] == [True, False]
     assert made.session.run(20_000) == "waiting"
     assert made.session.output == b"338350\n"
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_moved_tables_are_there_for_all_machines_but_the_guest_s(depth: int) -> None:
+    own = board("x86")
+    made = guests.monitored(own, program("x86", "start: mov dword [ebx],0x11223344\nhlt\n"), "trap_and_emulate", depth,
+                            processor=jitted("x86"))
+    state, monitors = made.session.state, made.monitors
+    assert all(isinstance(monitor, NativeMonitor) for monitor in monitors)
+    assert made.session.run(0) == "steps"
+    _, there = monitors[-1].map.tables()[0]
+    entry, begin = made.kept + 0x308, state["eip"]
+    for level in range(depth, -1, -1):  # the guest's machine first, the real one last
+        made.storage[entry] = 0
+        state["gpr"][3], state["eip"] = there + 0x308, begin
+        jitted("x86").machine.step(state)
+        assert made.storage[entry] == (0x44 if level < depth else 0), level
+        if level:
+            monitors[level - 1].enter(state)
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
@@ -106,6 +129,7 @@ def random_guest(name: str, monitor: str, depth: int, seed: int, processor: Proc
 @pytest.mark.parametrize(("name", "monitor", "depth", "count"), [
     ("third_generation", "trap_and_emulate", 1, 40), ("third_generation", "hybrid", 2, 20), ("s370", "trap_and_emulate", 1, 40),
     ("s370", "trap_and_emulate", 3, 10), ("s370", "hybrid", 1, 20), ("x86", "trap_and_emulate", 1, 25), ("x86", "hybrid", 1, 15),
+    ("x86", "trap_and_emulate", 2, 15), ("x86", "hybrid", 3, 10),
     ("x86_vtx", "vmx", 1, 15),
 ])
 def test_random_guests_end_alike(name: str, monitor: str, depth: int, count: int) -> None:

@@ -70,7 +70,8 @@ class Block:
         self.outcome = self.address + self._take(8)
         self._extra = self._take(8 * EXTRA)
         self.real_spaces = dict(spaces)
-        self.virtual_spaces = {name: record.spaces[name] for name in spaces}
+        seen = record.spaces | (above.real_spaces if above is not None else {})
+        self.virtual_spaces = {name: seen[name] for name in spaces}
         self.real = self._point(level, virtual)
 
     # ---- laying out --------------------------------------------------------------------------------

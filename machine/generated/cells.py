@@ -54,7 +54,7 @@ class PhysicalCells:
         code(f"f = BYTE(LD(s + {flags}) + (p >> {PAGE})) | BYTE(LD(s + {flags}) + (p + n - 1 >> {PAGE}))")
         code(f"if f & {slots.ABSENT} != 0:")
         code("    return 1")
-        code(f"if f & {slots.REAL} != 0 and LD(s + VIEW) != 0:")
+        code(f"if f & {slots.REAL} != 0 and LD(s + VIEW) == LD(s + TOP):")
         code("    return 1")
         code("if LD(s + LOGGING) != 0:")
         code(f"    log(s, LD(s + {base}), {buffer.number << SPACE_SHIFT:#x}, p, n)")

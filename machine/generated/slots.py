@@ -40,6 +40,7 @@ from __future__ import annotations
     PROGRAMS,  # how each form is read: four words for each operation
     KIND,  # of the trap that ended the last instruction, a number of TRAP_KINDS
     VIEW,  # whose state the record holds: 0 the real machine's, else that of the guest of so many monitors
+    TOP,  # the number of monitors: that guest does not see what there is for the machine of a monitor only
     OWN_TABLE,  # decoded instructions of the real machine
     OTHER_TABLE,  # and those of guests that a monitor carries out; 0 without
     CONDITIONS,  # of which one that holds after a delivery ends a run, and where they end; see ``met``
@@ -49,7 +50,7 @@ from __future__ import annotations
     REGION_LENGTH,
     REGION_FORM,
     BYTES,  # those fetched, a word each
-) = range(0, 46 * 8, 8)
+) = range(0, 47 * 8, 8)
 VALUE = BYTES + 16 * 8  # of an EXECUTE, least significant word first
 WORDS = VALUE + 8 * 8  # the packed fields of the decoded instruction
 EVERY_KIND = 31  # a bit for each of TRAP_KINDS
@@ -58,7 +59,7 @@ CONTROL_END = WORDS + 4 * 8
 CONTROL = {name: value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, int) and name != "CONTROL_END"}
 
 # What is known of a page of a space, a bit each.
-STORED, WATCHED, ABSENT, REAL = 1, 2, 4, 8  # stored to; something there is watched; not installed; there for the real machine only
+STORED, WATCHED, ABSENT, REAL = 1, 2, 4, 8  # stored to; something there is watched; not installed; there for a monitor's machine only
 
 UNKNOWN = 1 << 62
 CONTEXT_SHIFT = 40  # a context's number stands above the number of a granule

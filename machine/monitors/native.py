@@ -81,7 +81,7 @@ class NativeMonitor(Native):
         super().__init__(below, profile, hybrid=hybrid, host=host)
         self.processor = below.processor if isinstance(below, NativeMonitor) else below
         self.level: int = below.level + 1 if isinstance(below, NativeMonitor) else 1
-        self._tables: Cells | None = None  # storage as the real machine sees it, where tables are moved
+        self._tables: Cells | None = None  # storage as the machines below its guest's see it, where tables are moved
         code = self.processor.machine.code
         self._enter, self._leave, self._turn = (code.function(name) for name in ("enter", "leave", "turn"))
 
@@ -92,23 +92,24 @@ class NativeMonitor(Native):
         if self.map.moved() and not self._can_move(state):
             return super().prepared(state)
         made = self.processor.prepared(state)
+        seen = self._seen(made)
         above: Block | None = None
         pointers: Pointers = {}
         monitor: Processor = self
         while isinstance(monitor, NativeMonitor):
-            above = monitor.block = monitor._laid_out(made, above, pointers)
+            above = monitor.block = monitor._laid_out(made, above, pointers, seen)
             monitor._watch = None
             pointers, monitor = above.real, monitor.below
         record = made.record
         assert self.block is not None
         self.block.moves(self._bases())
-        record[slots.VIEW] = self.level
+        record[slots.VIEW] = record[slots.TOP] = self.level
         record[slots.DECODED] = record[slots.OTHER_TABLE]
         record[slots.STOP_FORMS] = self.block.address + self.block.stops_at
         record.forget()
         return made
 
-    def _laid_out(self, state: GeneratedState, above: Block | None, virtual: Pointers) -> Block:
+    def _laid_out(self, state: GeneratedState, above: Block | None, virtual: Pointers, seen: dict[str, Cells]) -> Block:
         vm, isa = self.map, self.isa
         maps = [name for name, _ in maps_of(self.profile)]
         block = Block(
@@ -118,7 +119,7 @@ class NativeMonitor(Native):
             effects=[self._has_effects(form) for form in isa.forms], above=above, virtual=virtual, given=[*vm.given, *maps],
             host=[name for name in vm.host if name not in maps],
             apart=[room for name, room in state.record.layout.arrays.items() if vm.owner(name) == "host"],
-            spaces={name: state.record.another(name) for name in state.memory if vm.owner(name) == "host"} | self._seen(state),
+            spaces={name: state.record.another(name) for name in state.memory if vm.owner(name) == "host"} | seen,
         )  # fmt: skip
         for name, value in vm.given.items():
             block.give(name, value)
@@ -129,10 +130,10 @@ class NativeMonitor(Native):
 
     def _can_move(self, state: State) -> bool:
         onto = {physical(space).name for space, _ in self.map.moved()}
-        return self.level == 1 and all(can_map(state.memory[name]) for name in onto) and len(onto) == 1
+        return all(can_map(state.memory[name]) for name in onto) and len(onto) == 1
 
     def _seen(self, state: GeneratedState) -> dict[str, Cells]:
-        """Storage with the moved tables behind it."""
+        """Storage with the moved tables behind it. A monitor below moves them to where they are already."""
         if not self.map.moved():
             return {}
         name = physical(self.map.moved()[0][0]).name
@@ -150,8 +151,12 @@ class NativeMonitor(Native):
             self._tables.hide(start, TABLE_ROOM)
             if size:
                 self._tables.show(start, first, size)
-            block.give(space.base.name, start + base % GRAIN)
             block.made_from(space.base.name, base)
+            monitor: Processor = self
+            while isinstance(monitor, NativeMonitor):
+                if monitor.block is not None:
+                    monitor.block.give(space.base.name, start + base % GRAIN)
+                monitor = monitor.below
 
     # ---- turns ----------------------------------------------------------------------------------------
 
@@ -210,7 +215,7 @@ def monitor_on(below: Processor, profile: Profile, *, hybrid: bool = False, host
     if isinstance(below, JittedProcessor | NativeMonitor):
         jitted = below.processor if isinstance(below, NativeMonitor) else below
         made = NativeMonitor(below, profile, hybrid=hybrid, host=host) if profile.name in jitted.machine.generated.monitors else None
-        if made is not None and (made.level == 1 or not made.map.moved()):
+        if made is not None and (not isinstance(below, NativeMonitor) or made.map.moved() == below.map.moved()):
             return made
     return Monitor(below, profile, hybrid=hybrid, host=host)
 

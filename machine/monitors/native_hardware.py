@@ -85,7 +85,7 @@ class NativeHardwareMonitor(Native, HardwareMonitor):
             block.give(name, value, block.filled_image)
         trap, args = self.assisted.leave
         block.assisted(self.labels["resume"], [list(isa.traps).index(trap), *args], words)
-        record[slots.VIEW] = 1
+        record[slots.VIEW] = record[slots.TOP] = 1
         record[slots.DECODED] = record[slots.OTHER_TABLE]
         record[slots.STOP_FORMS] = block.address + block.stops_at
         record.forget()

@@ -114,7 +114,7 @@ class VirtualMachineMap:
 
     def _seen(self, window: Storage, virtual: State) -> Storage:
         moved = [(start, TABLE_ROOM, self._inside(space, virtual)) for space, start in self.moved()]
-        return Beyond(window.cells, moved) if moved else window
+        return Beyond(window, moved) if moved else window
 
     def _inside(self, space: Space, virtual: State) -> Callable[[int], int | None]:
         """What stands for a distance from where the monitor has put the guest's table; it begins there as it does in its page."""

@@ -98,14 +98,15 @@ class Storage(Memory):
 class Beyond(Storage):
     """A guest's window as the real machine sees it: behind it the monitor has put something of its own.
 
-    ``parts`` are (first address, bytes, where): ``where`` gives the address in the guest's window that stands for an offset, or None
-    for an address where there is nothing. Tables the monitor has moved are reached so."""
+    ``parts`` are (first address, bytes, where): ``where`` gives the address in the guest's storage that stands for an offset, or None
+    for an address where there is nothing. Tables the monitor has moved are reached so. The guest may be a monitor that has put
+    something there for its own."""
 
-    __slots__ = ("parts",)
+    __slots__ = ("parts", "within")
 
-    def __init__(self, cells: memoryview, parts: Iterable[tuple[int, int, Callable[[int], int | None]]]):
-        super().__init__(cells)
-        self.parts = tuple(parts)
+    def __init__(self, within: Storage, parts: Iterable[tuple[int, int, Callable[[int], int | None]]]):
+        super().__init__(within.cells)
+        self.within, self.parts = within, tuple(parts)
 
     def block(self) -> None:
         return None
@@ -113,20 +114,16 @@ class Beyond(Storage):
     def _inside(self, address: int) -> int | None:
         if address < len(self.cells):
             return address
-        for first, length, where in self.parts:
-            if first <= address < first + length:
-                inside = where(address - first)
-                return inside if inside is not None and inside < len(self.cells) else None
-        return None
+        return next((where(address - first) for first, length, where in self.parts if first <= address < first + length), None)
 
     def __getitem__(self, address: int) -> int:
         inside = self._inside(address)
-        return 0 if inside is None else self.cells[inside]
+        return 0 if inside is None else self.within[inside]
 
     def __setitem__(self, address: int, value: int) -> None:
         inside = self._inside(address)
         if inside is not None:
-            self.cells[inside] = value
+            self.within[inside] = value
 
 
 class WithOwn(Storage):
