@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from s370_machine import at, machine, put, start, step
 
-from isa_specs.load import load
+from checker.analysis import analyse
+from checker.options import Options
+from isa_specs.load import bundled, load, loads
 from machine.state import State
 
 ADDED = ("MVCL", "CS", "MC", "STCK", "SRP", "AXR", "LCTL", "SPKA", "SIGP", "STIDP")  # some of what came with System/370
@@ -121,3 +123,33 @@ def test_decimal_results_in_either_code(ascii_: int, packed: str, zoned: str) ->
     state.arrays["gpr"][1] = 0xFFFFFFF4
     assert step(state) == step(state) == ""
     assert (at(state, 0x400, 8), at(state, 0x410, 3)) == (packed, zoned)
+
+
+MODE_OF_ADDRESSES = (
+    ('    ascii : bit resource control "decimal results in ASCII"\n',
+     '    ascii : bit resource control "decimal results in ASCII"\n    long : bit relocation "addresses of 32 bits"\n'),
+    ("  psw.dat <- extended & w.dat\n", "  psw.dat <- extended & w.dat\n  psw.long <- extended & new[4]\n"),
+    ("    psw.dat <- m[5]\n", "    psw.dat <- m[5]\n    psw.long <- m[4]\n"),
+    ("5'0 ++ psw.dat else", "4'0 ++ psw.long ++ psw.dat else"),
+    ("return 0xF800_00FF_FF00_0000", "return 0xF000_00FF_FF00_0000"),
+    ("  psw.dat <- psw.dat & cr6.extended\n", "  psw.dat <- psw.dat & cr6.extended\n  psw.long <- psw.long & cr6.extended\n"),
+    ("// ---- Instructions ---", """override function link() -> bits(32)
+  return if psw.long == 1 then zext(next, 32) else ilen[1:2] ++ psw.cc ++ psw.pmask ++ next
+
+override instruction LA "Load address" RX 0x41 "LA {r1},{d2}({x2},{b2})"
+  let index = if x2 == 0 then 0 else gpr[x2]
+  gpr[r1] <- if psw.long == 1 then (if b2 == 0 then 0 else gpr[b2]) + index + zext(d2, 32) else zext(indexed2(), 32)
+
+// ---- Instructions ---"""),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("owner", "verdict", "broken"), [("guest", "proved", set()), ("host", "refuted", {"LA", "BAL", "BALR"})])
+def test_what_a_mode_of_32_bit_addresses_would_change(owner: str, verdict: str, broken: set[str]) -> None:
+    text = bundled()["s360_67"].read_text(encoding="utf-8")
+    for old, new in (*MODE_OF_ADDRESSES, ("  psw.key, psw.ascii : guest", f"  psw.key, psw.ascii : guest\n  psw.long : {owner}")):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    report = analyse(loads(text), Options())
+    assert report.theorems["T1"].verdict == report.monitors[0].verdict == verdict
+    assert set(report.monitors[0].broken) == broken

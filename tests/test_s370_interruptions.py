@@ -67,6 +67,16 @@ def test_where_an_interruption_stores_what(
     assert state["psw.ia"] == 0x3000 + old + 0x40
 
 
+@pytest.mark.parametrize(("mode", "first"), [(BC, 0x00010000), (EC, 0x00092000)])
+def test_restart_swaps_the_first_two_psws(mode: int, first: int) -> None:
+    state = make(mode)
+    state.memory["storage"].load(0, bytes.fromhex("000c000000004000"))
+    assert enabled(state, "restart")
+    take(state, "restart")
+    assert (word(state, 8), word(state, 12) & 0x3FFFFFFF) == (first, OLD[mode] & 0x3FFFFFFF)
+    assert (state["psw.ia"], state["psw.ec"], state["psw.prob"]) == (0x4000, 1, 0)
+
+
 def test_a_channel_status_word_comes_with_an_input_output_interruption() -> None:
     state = take(make(EC), "io", 0x01E0, 0x1122334455667788)
     assert (word(state, 0x40), word(state, 0x44)) == (0x11223344, 0x55667788)
