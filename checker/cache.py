@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from isa_specs.keeping import default_directory, digest
+from isa_specs.keeping import default_directory, digest, if_possible
 
 FILE = "cache.sqlite"
 MAX_BYTES = 512 * 1024 * 1024  # beyond this the file is started afresh
@@ -73,7 +73,7 @@ class Cache:
         with self._lock:
             if self._db is None:
                 return
-            with contextlib.suppress(sqlite3.Error):
+            with if_possible(sqlite3.Error):
                 self._write()
             self._db.close()
             self._db = None
@@ -95,16 +95,18 @@ class Cache:
         self._new.clear()
 
     def _open(self) -> None:
-        with contextlib.suppress(OSError):
+        with if_possible():
             self.directory.mkdir(parents=True, exist_ok=True)
             if self.path.exists() and self.path.stat().st_size > MAX_BYTES:
                 self._unlink()
-        try:
-            self._connect()
-        except sqlite3.OperationalError:
-            self._db = None
-        except sqlite3.Error:
-            self._start_afresh()
+        with if_possible(sqlite3.OperationalError):
+            try:
+                self._connect()
+            except sqlite3.OperationalError:
+                self._db = None
+                raise
+            except sqlite3.Error:
+                self._start_afresh()
 
     def _connect(self) -> None:
         self._db = sqlite3.connect(self.path, timeout=5, check_same_thread=False)

@@ -93,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = _run(arguments)
         sys.stdout.flush()
+        _tell_unkept()
         return code
     except BrokenPipeError:  # the reader, head or less, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,6 +101,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vcheck: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _tell_unkept() -> None:
+    from isa_specs.keeping import default_directory, unkept
+
+    reason = unkept()
+    if reason:
+        print(f"vcheck: not all could be kept in {default_directory()}: {reason}; the next run works it out again", file=sys.stderr)
 
 
 def command() -> NoReturn:

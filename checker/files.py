@@ -9,7 +9,14 @@ from pathlib import Path
 
 
 def write(path: Path, text: str) -> None:
-    """Write ``text`` to ``path``, all or nothing, an interruption included. Raises OSError."""
+    """Write ``text`` to ``path``, all or nothing, an interruption included. Raises OSError, which names ``path``."""
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _write(path: Path, text: str) -> None:
     if path.exists() and not path.is_file():  # /dev/stdout, a named pipe
         path.write_text(text, encoding="utf-8")
         return

@@ -11,7 +11,6 @@ import contextlib
 import json
 import multiprocessing
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from checker.cache import program_digest
 from checker.comparisons import COMPARISONS, Comparison, Finding, Outcome
 from checker.options import Progress
 from isa_specs.core import Isa
-from isa_specs.keeping import digest
+from isa_specs.keeping import digest, if_possible, write
 from isa_specs.load import load
 from machine.jitted import JittedMachine
 
@@ -167,16 +166,9 @@ class Campaign:
         if self._file is None:
             return
         text = json.dumps({"digest": digest([json.dumps(self.done, sort_keys=True)]), "done": self.done})
-        with contextlib.suppress(OSError):
+        with if_possible():
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self._file.parent, prefix=".new-", delete=False, encoding="utf-8") as file:
-                name = Path(file.name)
-                try:
-                    file.write(text)
-                    file.close()
-                    name.replace(self._file)
-                finally:
-                    name.unlink(missing_ok=True)
+            write(self._file, text.encode())
 
 
 def key(unit: Unit) -> str:

@@ -88,9 +88,10 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
 
 
 def render(diagnostic: Diagnostic, source: str | None) -> str:
-    """The mistake as text: ``file:line:column``, the line, a caret under the span, the hint."""
+    """The mistake as text: ``file:line:column``, the line, a caret under the span, the hint. On a whole file: ``file``."""
     span = diagnostic.span
-    head = f"{span.file}:{span.line}:{span.column}: {diagnostic.severity} {diagnostic.code}: {diagnostic.message}"
+    place = f"{span.file}:{span.line}:{span.column}" if span.line else span.file
+    head = f"{place}: {diagnostic.severity} {diagnostic.code}: {diagnostic.message}"
     out = [head]
     lines = source.split("\n") if source is not None else []
     if 0 < span.line <= len(lines):

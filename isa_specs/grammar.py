@@ -17,7 +17,7 @@ from lark.grammar import Rule
 from lark.indenter import Indenter
 from lark.lexer import TerminalDef
 
-from isa_specs.keeping import default_directory, digest, read, write
+from isa_specs.keeping import default_directory, digest, if_possible, read, write
 
 FILE = "grammar.tables"
 GRAMMAR = Path(__file__).with_name("spec.lark")
@@ -54,7 +54,7 @@ def kept(folder: Path) -> Lark:
     data, memo = made.memo_serialize([TerminalDef, Rule])
     del data["options"]["postlex"]
     text = json.dumps({"data": data, "memo": memo}, separators=(",", ":")).encode()
-    with contextlib.suppress(OSError):
+    with if_possible():
         folder.mkdir(parents=True, exist_ok=True)
         write(folder / FILE, text, magic)
     return made

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+_reasons: list[str] = []
 
 
 def default_directory() -> Path:
@@ -50,3 +53,20 @@ def write(path: Path, payload: bytes, magic: bytes = b"") -> None:
     except OSError:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def if_possible(*others: type[Exception]) -> Iterator[None]:
+    """Goes on where something cannot be kept, for an OSError or one of ``others``: it is made anew another time. See :func:`unkept`."""
+    kinds: tuple[type[Exception], ...] = (OSError, *others)
+    try:
+        yield
+    except kinds as error:
+        _reasons.append((error.strerror if isinstance(error, OSError) else "") or str(error))
+
+
+def unkept() -> str:
+    """Why something could not be kept since this was last asked; empty when all was."""
+    reason = _reasons[0] if _reasons else ""
+    _reasons.clear()
+    return reason

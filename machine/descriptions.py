@@ -13,7 +13,7 @@ import sys
 from isa_specs import load as reading
 from isa_specs.core import Isa
 from isa_specs.encoding import decoder
-from isa_specs.keeping import digest, read, write
+from isa_specs.keeping import digest, if_possible, read, write
 from machine.generated.cache import directory, prune
 
 MAGIC = b"vcheck description 2\n"
@@ -35,7 +35,7 @@ def load(name: str) -> Isa:
                 decoder(found).tree = tree
                 return found
         isa = reading.load(name)
-        with contextlib.suppress(OSError, RecursionError):
+        with if_possible(RecursionError):
             place.mkdir(parents=True, exist_ok=True)
             write(entry, pickle.dumps((isa, decoder(isa).tree), pickle.HIGHEST_PROTOCOL), MAGIC)
             prune(place, ".isa")

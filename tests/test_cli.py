@@ -294,6 +294,30 @@ def test_unreadable_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "not UTF-8" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("arguments", "code"), [(["mode_sensitive"], 1), (["run", "teaching/timing", "os"], 0)])
+def test_a_folder_nothing_can_be_kept_in(arguments: list[str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert cli.main(arguments) == code
+    assert capsys.readouterr().err.endswith(
+        f"vcheck: not all could be kept in {tmp_path}/file/vcheck: Not a directory; the next run works it out again\n")
+    assert cli.main(["explain", "PG101"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_report_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["mode_sensitive", "-o", str(tmp_path / "none" / "report.txt")]) == 2
+    assert capsys.readouterr().err == f"vcheck: {tmp_path}/none/report.txt: No such file or directory\n"
+
+
+def test_standard_output_that_takes_nothing() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "checker", "list"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+                              cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (2, "vcheck: No space left on device\n")
+
+
 def test_unknown_instruction_and_monitor(toy: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([toy, "--instruction", "LPWS"]) == 2
     assert "did you mean 'LPSW'?" in capsys.readouterr().err

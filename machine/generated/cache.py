@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from isa_specs.core import Isa
-from isa_specs.keeping import default_directory, digest, read, write
+from isa_specs.keeping import default_directory, digest, if_possible, read, write
 
 MAGIC = b"vcheck generated machine 1\n"
 KEPT = 32  # entries; older ones are deleted
@@ -54,13 +54,13 @@ def load(name: str, folder: Path | None = None) -> tuple[dict[str, Any], bytes] 
 
 
 def store(name: str, facts: dict[str, Any], code: bytes, source: str, folder: Path | None = None) -> None:
-    """Keep compiled code, and its source beside it for reading. Failure to do so goes unnoticed."""
+    """Keep compiled code, and its source beside it for reading, if possible."""
     if not name:
         return
     text = json.dumps(facts).encode()
     payload = len(text).to_bytes(8, "little") + text + code
     place = folder or directory()
-    with contextlib.suppress(OSError):
+    with if_possible():
         place.mkdir(parents=True, exist_ok=True)
         write(place / f"{name}.py", source.encode())
         write(place / f"{name}.bin", payload, MAGIC)
