@@ -20,6 +20,7 @@ from checker import cli
 from checker.model import Report
 from checker.options import Options
 from isa_specs.core import Isa
+from isa_specs.keeping import unkept
 from isa_specs.load import bundled
 
 TOY = 'isa toy "Toy" extends third_generation\n'
@@ -299,6 +300,7 @@ def test_a_folder_nothing_can_be_kept_in(arguments: list[str], code: int, tmp_pa
                                          monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    unkept()  # what earlier tests have left
     assert cli.main(arguments) == code
     assert capsys.readouterr().err.endswith(
         f"vcheck: not all could be kept in {tmp_path}/file/vcheck: Not a directory; the next run works it out again\n")
