@@ -11,26 +11,13 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar, TypeVarTuple
 
-from checker.term import MAX_WORD, Term, alignment, chosen
+from checker.term import MAX_WORD, Built, Term, alignment, chosen
 from isa_specs.ops import OPERATORS, Operator, to_signed
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _LOGIC = {"and", "or", "xor"}
-
-
-class Built(dict[tuple[*Ts], Term]):
-    """What came of building from the same before: most of what is built, as most runs share most of what they do."""
-
-    __slots__ = ("_build",)
-
-    def __init__(self, build: Callable[[*Ts], Term]):
-        self._build = build
-
-    def __missing__(self, key: tuple[*Ts]) -> Term:
-        term = self[key] = self._build(*key)
-        return term
 
 
 class BitVectors:

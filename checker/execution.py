@@ -202,15 +202,8 @@ class Run:
 
     def read_space(self, space: core.Space, address: Term, width: int) -> Term:
         t, moved = self.terms, self.moved(space)
-        value = self.cells(self.get(space.view.name), space, address, width)
-        return value if moved is t.false else t.ite(moved, self.cells(self.get(elsewhere(space)), space, address, width), value)
-
-    def cells(self, memory: Term, space: core.Space, address: Term, width: int) -> Term:
-        t, count = self.terms, width // space.cell_width
-        if count == 1:
-            return t.select(memory, address)
-        cells = [t.select(memory, t.add(address, t.const(space.address_width, k))) for k in range(count)]
-        return t.concat(cells[::-1] if self.isa.little else cells)
+        value = t.load(self.get(space.view.name), address, width, self.isa.little)
+        return value if moved is t.false else t.ite(moved, t.load(self.get(elsewhere(space)), address, width, self.isa.little), value)
 
     def moved(self, space: core.Space) -> Term:
         """Whether the space is a table whose base has been assigned: what is there now need not be what was there before."""
@@ -222,16 +215,10 @@ class Run:
     def write_space(self, space: core.Space, address: Term, value: Term) -> None:
         t, moved = self.terms, self.moved(space)
         if moved is not t.true:
-            self.store(space.view.name, space, address, value, t.negate(moved))
+            self.store(space.view.name, address, value, t.negate(moved))
         if moved is not t.false:
-            self.store(elsewhere(space), space, address, value, moved)
+            self.store(elsewhere(space), address, value, moved)
 
-    def store(self, name: str, space: core.Space, address: Term, value: Term, when: Term) -> None:
-        t, memory = self.terms, self.get(name)
-        size = space.cell_width
-        count = value.width // size
-        for k in range(count):
-            low = (k if self.isa.little else count - 1 - k) * size
-            at = address if count == 1 else t.add(address, t.const(space.address_width, k))
-            memory = t.store(memory, at, t.extract(value, low + size - 1, low))
-        self.state = {**self.state, name: t.ite(when, memory, self.get(name))}
+    def store(self, name: str, address: Term, value: Term, when: Term) -> None:
+        before = self.get(name)
+        self.state = {**self.state, name: self.terms.ite(when, self.terms.put(before, address, value, self.isa.little), before)}

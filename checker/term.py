@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVarTuple
+
+Ts = TypeVarTuple("Ts")
 
 MAX_WORD = 64  # wider values are there to be taken apart again
 
@@ -36,6 +39,19 @@ class Term:
     @property
     def is_const(self) -> bool:
         return self.op == "const"
+
+
+class Built(dict[tuple[*Ts], Term]):
+    """Terms by what they were built from: most are built again and again, as most runs share most of what they do."""
+
+    __slots__ = ("_build",)
+
+    def __init__(self, build: Callable[[*Ts], Term]):
+        self._build = build
+
+    def __missing__(self, key: tuple[*Ts]) -> Term:
+        term = self[key] = self._build(*key)
+        return term
 
 
 def walk(roots: list[Term]) -> list[Term]:

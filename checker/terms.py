@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from checker.bitvectors import BitVectors, Built
-from checker.term import Term, apart, walk
+from checker.bitvectors import BitVectors
+from checker.term import Built, Term, apart, walk
 from isa_specs.ops import OPERATORS
 
 Writes = tuple[tuple[Term, Term, Term], ...]  # (guard, address, value)
@@ -24,6 +24,8 @@ class Terms(BitVectors):
         self._cells = Built(self._cell)
         self._stored = Built(self._store)
         self._alike = Built(self._same)
+        self._loaded = Built(self._load)
+        self._put_down = Built(self._put)
 
     # ---- memories -----------------------------------------------------------------------------------
 
@@ -50,6 +52,26 @@ class Terms(BitVectors):
         if memory.op == "store" and memory.args[1] is address:
             return self.store(memory.args[0], address, value)
         return self._new("store", (memory, address, value), None, memory.width, memory.address)
+
+    def load(self, memory: Term, address: Term, width: int, little: bool) -> Term:
+        """``width`` bits from ``address`` on, of as many cells as that takes; the first cell is the lowest if ``little``."""
+        return self._loaded[memory, address, width, little]
+
+    def _load(self, memory: Term, address: Term, width: int, little: bool) -> Term:
+        places = [self.add(address, self.const(address.width, at)) for at in range(width // memory.width)]
+        return self.concat([self.select(memory, place) for place in (reversed(places) if little else places)])
+
+    def put(self, memory: Term, address: Term, value: Term, little: bool) -> Term:
+        """The memory with ``value`` from ``address`` on, as :meth:`load` reads it."""
+        return self._put_down[memory, address, value, little]
+
+    def _put(self, memory: Term, address: Term, value: Term, little: bool) -> Term:
+        size = memory.width
+        count = value.width // size
+        for at in range(count):
+            low = (at if little else count - 1 - at) * size
+            memory = self.store(memory, self.add(address, self.const(address.width, at)), self.extract(value, low + size - 1, low))
+        return memory
 
     def same_memory(self, a: Term, b: Term, cells: int = ALL) -> Term:
         """Whether two memories agree everywhere, or only in so many of the cells that were written first.
