@@ -2,7 +2,8 @@
 
 How a page says what it means: a block ```` ```spec NAME ```` is the complete file NAME, or an excerpt if the repository has a file
 of that name. A block ```` ```sh ```` has commands, run in the folder of the files so far; ``# exit code N`` behind one is checked. A
-block ```` ```text ```` behind it shows lines of the output, with others left out.
+block ```` ```text ```` behind it shows lines of the output, with others left out. A block ```` ```python ```` goes on where the one
+before it ended, and has its output behind it likewise.
 """
 
 from __future__ import annotations
@@ -53,14 +54,20 @@ def prose(page: Path) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
 def test_blocks(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    found = blocks(page)
+    if any(block.kind == "sh" for block in found):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     output = ""
-    for block in blocks(page):
+    values: dict[str, object] = {}
+    for block in found:
         if block.kind == "spec":
             description(block)
         elif block.kind == "sh":
             for line in block.text.splitlines():
                 run(line)
+            output = capsys.readouterr().out
+        elif block.kind == "python":
+            exec(block.text, values)
             output = capsys.readouterr().out
         elif block.kind == "text":
             at = 0

@@ -24,6 +24,9 @@ class Function:
     pure: bool = False
     span: Span = NOWHERE
 
+    def __repr__(self) -> str:
+        return f"Function({self.name})"
+
 
 TRAP_KINDS = ("memory", "privileged", "program", "call", "exit")
 ENDINGS = ("nullify", "suppress", "complete", "terminate")
@@ -40,6 +43,9 @@ class Trap:
     doc: str
     delivery: Function | None
     span: Span = NOWHERE
+
+    def __repr__(self) -> str:
+        return f"Trap({self.name})"
 
     @property
     def keeps_effects(self) -> bool:
@@ -65,6 +71,9 @@ class Form:
     cites: str
     span: Span
     label: str = ""
+
+    def __repr__(self) -> str:
+        return f"Form({self.template or self.instruction})"
 
 
 @dataclass(eq=False, slots=True)
