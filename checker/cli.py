@@ -13,6 +13,7 @@ import argparse
 import os
 import signal
 import sys
+import threading
 import types
 from collections.abc import Sequence
 from pathlib import Path
@@ -116,7 +117,9 @@ def command() -> NoReturn:
 
     What was built is not taken apart first, which would take a tenth as long as building it."""
     code = main()
-    if "multiprocessing" not in sys.modules:  # that has children to look after
+    # Threads may be compiling what the next run is to find; multiprocessing has children to look after.
+    working = any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+    if "multiprocessing" not in sys.modules and (not working or code == INTERRUPTED):
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

@@ -133,12 +133,12 @@ def monitored(board: Board, program: Program, monitor: str, depth: int = 1, type
 def processor(isa: Isa, kind: str) -> Processor:
     """A ``plain`` or ``jitted`` processor; the plain one where no code can be generated, or with VCHECK_JIT=0."""
     if kind == "jitted":
-        from machine.jitted import NotGenerated, enabled
+        from machine.jitted import JittedMachine, NotGenerated, enabled
         from machine.jitted_processor import JittedProcessor
 
         try:
             if enabled():
-                return JittedProcessor(isa)
+                return JittedProcessor(isa, JittedMachine(isa, soon=True))
         except NotGenerated:
             pass
     return PlainProcessor(isa)

@@ -106,10 +106,11 @@ class PlainMachine(Machine):
 def make(isa: Isa, *, undefined: int = 0, use_cache: bool = True) -> JittedMachine | PlainMachine:
     """The jitted machine of a description; the plain one with ``VCHECK_JIT=0``, or where no code can be generated.
 
-    ``undefined`` gives the bits of every value the manual leaves undefined, from the right."""
+    ``undefined`` gives the bits of every value the manual leaves undefined, from the right. Where no code was kept the machine begins with
+    code that is not optimized, and goes on with better as soon as that is compiled; :meth:`JittedMachine.optimized` waits for it."""
     if enabled():
         try:
-            return JittedMachine(isa, undefined=undefined, use_cache=use_cache)
+            return JittedMachine(isa, undefined=undefined, soon=True, use_cache=use_cache)
         except (NotGenerated, ImportError):
             pass
     return PlainMachine(isa, undefined=undefined)

@@ -19,7 +19,7 @@ from machine.generated import slots
 from machine.generated.build import Generated, build
 from machine.generated.layout import NotGenerated, limbs
 from machine.generated.native import Compiled
-from machine.generated.regions import Regions
+from machine.generated.regions import SLICE, Regions
 from machine.generated.slots import EVERY_KIND
 from machine.generated.state import GeneratedState
 from machine.outcomes import Next, Trapped
@@ -40,23 +40,45 @@ class Code(Protocol):
 
 class JittedMachine(Machine):
     """Carries out a description on states of :meth:`state`. ``undefined`` gives the bits of what the manual leaves undefined,
-    ``code`` the generated module as compiled otherwise; for ``brief`` see :func:`machine.generated.build.build`."""
+    ``code`` the generated module as compiled otherwise; for ``brief`` and ``soon`` see :func:`machine.generated.build.build`."""
 
-    def __init__(self, isa: Isa, *, undefined: int = 0, fast: bool = True, brief: bool = False, use_cache: bool = True,
-                 code: Code | None = None):
+    def __init__(self, isa: Isa, *, undefined: int = 0, fast: bool = True, brief: bool = False, soon: bool = False,
+                 use_cache: bool = True, code: Code | None = None):
         super().__init__(isa, oracle=lambda width: undefined & (1 << width) - 1)
         self.undefined = undefined & (1 << 64) - 1
         self.use_cache = use_cache
-        self.generated = build(isa, fast=fast, brief=brief, use_cache=use_cache)
-        self.code = code or Compiled(self.generated.code)
-        self._run, self._peek, self._prepare, self._deliver = (
-            self.code.function(name) for name in ("run", "peek", "prepare", "deliver"))
-        counter = self.generated.layout.cells[isa.counter.name].offset
-        self.regions = Regions(lambda: self.generated.source, self.code, self.generated.forms, self._run, counter) if isinstance(
-            self.code, Compiled) and fast else None
+        self.generated = build(isa, fast=fast, brief=brief, soon=soon, use_cache=use_cache)
+        self.fast = fast
+        self._coming = self.generated.optimized
+        self._take(code or Compiled(self.generated.code))
         self._traps = list(isa.traps.values())
         self._numbers = {trap: number for number, trap in enumerate(self._traps)}
         self._known: dict[tuple[bytes, tuple[int, ...]], Decoded | None] = {}
+
+    # ---- code --------------------------------------------------------------------------
+
+    def _take(self, code: Code) -> None:
+        self.code = code
+        self._run, self._peek, self._prepare, self._deliver = (code.function(name) for name in ("run", "peek", "prepare", "deliver"))
+        self.regions: Regions | None = None
+        if self.fast and self._coming is None and isinstance(code, Compiled):
+            counter = self.generated.layout.cells[self.isa.counter.name].offset
+            self.regions = Regions(lambda: self.generated.source, code, self.generated.forms, self._run, counter)
+
+    def optimized(self, wait: bool = True) -> bool:
+        """Take up the optimized code, where a machine that was wanted soon still runs other; whether there is none to come any more."""
+        if self._coming is None:
+            return True
+        if not wait and not self._coming.done():
+            return False
+        code, self._coming = Compiled(self._coming.result()), None
+        self._earlier = self.code  # another thread may be in it
+        self._take(code)
+        return True
+
+    def at_most(self, steps: int) -> int:
+        """How many steps to leave to the code there is: few, as long as better is to come."""
+        return steps if self.optimized(wait=False) else min(steps, SLICE)
 
     @cached_property
     def rows(self) -> Generated:
@@ -171,9 +193,10 @@ class JittedMachine(Machine):
         ``leave`` has a bit for each kind of trap that ends the run instead of being delivered; such a step counts."""
         record = state.record
         record[slots.LEAVE] = leave
-        regions, steps, status = self.regions, 0, slots.LIMIT
+        steps, status = 0, slots.LIMIT
         while status == slots.LIMIT and steps < max_steps:
-            steps += int(self._run(record.address, max_steps - steps if regions is None else min(max_steps - steps, regions.slice)))
+            most, regions = self.at_most(max_steps - steps), self.regions
+            steps += int(self._run(record.address, most if regions is None else min(most, regions.slice)))
             status = record[slots.STATUS]
             if regions is not None and status == slots.LIMIT and steps < max_steps:
                 steps += regions.look(record, max_steps - steps)

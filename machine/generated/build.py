@@ -7,14 +7,17 @@ import itertools
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isa_specs.core import Isa
 from isa_specs.load import collector_paused
 from machine.generated import cache
 from machine.generated.facts import Writers
 from machine.generated.layout import Layout
-from machine.generated.native import compile_source
+from machine.generated.native import compiling, texts
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 @dataclass(slots=True)
@@ -36,16 +39,18 @@ class Generated:
     near: int  # the first of those that are fetched ahead
     packed: str  # the module's text; see :attr:`source`
     cached: bool
+    optimized: Future[list[bytes]] | None = None  # code to come, that does the same sooner
 
     @property
     def source(self) -> str:
         return zlib.decompress(base64.b64decode(self.packed)).decode()
 
 
-def build(isa: Isa, *, fast: bool = True, rows: bool = False, brief: bool = False, use_cache: bool = True,
+def build(isa: Isa, *, fast: bool = True, rows: bool = False, brief: bool = False, soon: bool = False, use_cache: bool = True,
           folder: Path | None = None) -> Generated:
     """The generated machine of ``isa``. With ``fast`` False it remembers neither walks nor decodings. With
     ``rows`` it is the module for batches. A ``brief`` one is for a few steps: compiled in a tenth of the time, not optimized, not kept.
+    One that is wanted ``soon`` is such a one, too, where none was kept; what it comes to when optimized is compiled meanwhile, and kept.
 
     Raises :class:`machine.generated.layout.NotGenerated` where the description asks for what generated code does not do."""
     name = cache.key(isa, f"fast={fast}" + " rows" * rows) if use_cache and not brief else ""
@@ -59,17 +64,23 @@ def build(isa: Isa, *, fast: bool = True, rows: bool = False, brief: bool = Fals
     with collector_paused():
         unit = Unit(isa, fast, rows)
         source = unit.source
-        code = compile_source(source, level=0 if brief else 2)
+        parts = texts(source)
     facts = {
         "constants": unit.layout.constants, "size": unit.layout.size, "nodes": unit.decoding.nodes, "leaves": unit.decoding.leaves,
         "programs": unit.decoding.programs, "rests_on": unit.rests_on.cells, "overturning": sorted(unit.rests_on.others),
         "contexts": [unit.decoding.offset(context) for context in isa.contexts], "monitors": unit.monitors,
         "forms": unit.forms, "writers": asdict(unit.analysis.writers()), "columns": unit.columns, "near": unit.near,
         "source": base64.b64encode(zlib.compress(source.encode(), 1)).decode(),
-        "parts": [len(part) for part in code],
     }  # fmt: skip
-    cache.store(name, facts, b"".join(code), source, folder)
-    return _made(isa, facts, code, cached=False)
+
+    def keep(code: list[bytes]) -> None:
+        cache.store(name, facts | {"parts": [len(part) for part in code]}, b"".join(code), source, folder)
+
+    if brief or soon:
+        made = _made(isa, facts, compiling(parts, level=0).result(), cached=False)
+        made.optimized = None if brief else compiling(parts, then=keep)
+        return made
+    return _made(isa, facts, compiling(parts, then=keep).result(), cached=False)
 
 
 def _made(isa: Isa, facts: dict[str, Any], code: list[bytes], *, cached: bool) -> Generated:

@@ -8,9 +8,13 @@ import ctypes
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from machine.errors import MachineError
 from machine.generated import unlocked
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 EXPORTED = {"run": 2, "peek": 1, "prepare": 1, "forget": 1, "deliver": 3, "cases": 10, "origins": 7,
             "enter": 2, "leave": 2, "turn": 5, "assist": 4}  # and how many arguments they have
@@ -31,10 +35,13 @@ class Compiled:
         for code in object_codes:
             self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
+        self._functions: dict[str, Callable[..., int]] = {}
 
     def function(self, name: str) -> Callable[..., int]:
-        word = ctypes.c_int64
-        return ctypes.CFUNCTYPE(word, *[word] * EXPORTED[name])(self.address(name))
+        if name not in self._functions:
+            word = ctypes.c_int64
+            self._functions[name] = ctypes.CFUNCTYPE(word, *[word] * EXPORTED[name])(self.address(name))
+        return self._functions[name]
 
     def address(self, name: str) -> int:
         """Where a function is that other code may call."""
@@ -90,20 +97,51 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def compile_source(source: str, *, threads: int = 0, level: int = 2) -> list[bytes]:
-    """The object code of a generated module, in the parts that so many threads (default: one a processor) have compiled, optimized
-    to LLVM's ``level``."""
-    from concurrent.futures import ThreadPoolExecutor
-
+def texts(source: str, threads: int = 0) -> list[str]:
+    """A generated module as LLVM's text, in parts for so many threads (default: one a processor)."""
     from machine.generated.llvm import Module
     from machine.generated.parts import parts
 
+    return parts(Module(source).definitions, threads or min(processors(), MOST))
+
+
+def compiling(parts: Sequence[str], level: int = 2, then: Callable[[list[bytes]], None] = lambda code: None) -> Future[list[bytes]]:
+    """The object code to come of these texts, optimized to LLVM's ``level``: each is compiled by a thread of its own. The last of them
+    does what is to be done ``then``."""
+    from concurrent.futures import ThreadPoolExecutor
+
     _initialise()
-    texts = parts(Module(source).definitions, threads or min(processors(), MOST))
-    if len(texts) == 1:
-        return [_compiled(texts[0], INLINING, level)]
-    with ThreadPoolExecutor(len(texts)) as pool:
-        return list(pool.map(lambda text: _compiled(text, INLINING, level), texts))
+    pool = ThreadPoolExecutor(len(parts))
+    jobs = [pool.submit(_compiled, text, INLINING, level) for text in parts]
+
+    def joined() -> list[bytes]:
+        code = [job.result() for job in jobs]
+        then(code)
+        return code
+
+    found = pool.submit(joined)
+    pool.shutdown(wait=False)
+    _underway.add(found)
+    found.add_done_callback(_underway.discard)
+    _waited_for()
+    return found
+
+
+_underway: set[Future[list[bytes]]] = set()
+
+
+@functools.cache
+def _waited_for() -> None:
+    """Have what is underway come to its end before this process forks: in a child the locks its threads hold would never be let go."""
+    from concurrent.futures import wait
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lambda: wait(list(_underway)))
+
+
+def compile_source(source: str, *, threads: int = 0) -> list[bytes]:
+    """The object code of a generated module."""
+    return compiling(texts(source, threads)).result()
 
 
 def _compiled(text: str, inlining: int, level: int = 2) -> bytes:

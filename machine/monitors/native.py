@@ -82,8 +82,6 @@ class NativeMonitor(Native):
         self.processor = below.processor if isinstance(below, NativeMonitor) else below
         self.level: int = below.level + 1 if isinstance(below, NativeMonitor) else 1
         self._tables: Cells | None = None  # storage as the machines below its guest's see it, where tables are moved
-        code = self.processor.machine.code
-        self._enter, self._leave, self._turn = (code.function(name) for name in ("enter", "leave", "turn"))
 
     # ---- laying out --------------------------------------------------------------------------------
 
@@ -165,18 +163,19 @@ class NativeMonitor(Native):
         block = self.at(state)
         if block is None or not isinstance(state, GeneratedState) or not self.waits_for(watch):
             return super().run(state, max_steps, bare=bare, watch=watch)
-        record, done = block.record, 0
+        record, machine, done = block.record, self.processor.machine, 0
         while done < max_steps:
             if state.halted:
                 break
-            done += self._turn(record.address, block.address, max_steps - done, int(bare), block.outcome)
+            steps = machine.at_most(max_steps - done)
+            done += machine.code.function("turn")(record.address, block.address, steps, int(bare), block.outcome)
             match block.ended:
                 case at.WATCHED:
                     return Stop(done, "watched", None, watch.met(state))
                 case at.TRAPPED:
-                    return Stop(done, "trap", self.processor.machine.at_trap(state, record[slots.STATUS]))
+                    return Stop(done, "trap", machine.at_trap(state, record[slots.STATUS]))
                 case at.STANDS:
-                    state.halted = self.processor.machine.why_halted(state)
+                    state.halted = machine.why_halted(state)
                 case at.MOVED:
                     self._move(state, block)
                 case at.SLOW:
@@ -194,7 +193,7 @@ class NativeMonitor(Native):
             return super().enter(virtual)
         if self._tables is not None:
             self._move(virtual, block)
-        self._enter(block.record.address, block.address)
+        self.processor.machine.code.function("enter")(block.record.address, block.address)
         block.record.spaces.update(block.real_spaces)
         return virtual
 
@@ -204,7 +203,7 @@ class NativeMonitor(Native):
             return super().leave(virtual)
         before = block.disturbed(self.map.owned)
         self._counters.disturbed += Counter(before)
-        self._leave(block.record.address, block.address)
+        self.processor.machine.code.function("leave")(block.record.address, block.address)
         block.record.spaces.update(block.virtual_spaces)
         return list(block.disturbed(self.map.owned))
 

@@ -35,7 +35,6 @@ class NativeHardwareMonitor(Native, HardwareMonitor):
         super().__init__(below, profile, assisted, own, host=host)
         self.processor = below
         self._seen: tuple[str, Cells] | None = None  # storage as the real machine sees it
-        self._assist = below.machine.code.function("assist")
 
     @property
     def counters(self) -> Counters:
@@ -102,16 +101,17 @@ class NativeHardwareMonitor(Native, HardwareMonitor):
         block = self.at(state)
         if block is None or watch.among(self.map.shared).conditions != watch.conditions or not self.waits_for(watch):
             return super().run(state, max_steps, bare=bare, watch=watch)
-        record, done = block.record, 0
+        record, machine, done = block.record, self.processor.machine, 0
         while done < max_steps and not state.halted:
-            done += self._assist(record.address, block.address, max_steps - done, block.outcome)
+            steps = machine.at_most(max_steps - done)
+            done += machine.code.function("assist")(record.address, block.address, steps, block.outcome)
             if block.words[at.M_REASON // 8]:
                 self._counters.exits += Counter(block.named_exits())
             match block.ended:
                 case at.WATCHED:
                     return Stop(done, "watched", None, watch.met(state))
                 case at.STANDS:
-                    state.halted = self.processor.machine.why_halted(state)
+                    state.halted = machine.why_halted(state)
                 case at.REFUSED:
                     raise MachineError("the hardware refuses to enter the guest or to leave it: its state or the monitor's controls "
                                        "are not what it wants")
