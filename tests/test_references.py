@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from isa_specs.load import load
+from tests.benchmarks.emulators import Run, row, table
 from tests.references.campaign import Mismatch, compare, explanation, known
 from tests.references.emulators import missing, run
 from tests.references.targets import TARGETS
@@ -81,3 +82,13 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_benchmarks_tell_who_left_something_else_in_storage() -> None:
+    made = row("sieve", 2, lambda: (Run(1.0, b"primes"), 1_000_000),
+               {"alike": lambda: Run(2.0, b"primes"), "unlike": lambda: Run(4.0, b"others")})
+    shown = table("a machine", [made])
+    assert "| sieve | 1,000,000 | 1 | 0 | 2.00 | 0 | 4.00 |" in shown
+    assert "\nsieve: unlike left something else in storage.\n" in shown
+    same = row("sieve", 1, lambda: (Run(1.0, b""), 1), {"alike": lambda: Run(2.0, b"")})
+    assert "\nAll left the same in storage.\n" in table("a machine", [same])
