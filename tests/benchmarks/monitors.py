@@ -41,10 +41,10 @@ class Point:
         return 1e6 * (self.every / self.monitored - self.every / self.bare)
 
 
-def speed(board: Board, source: str, monitor: str, below: Processor, steps: int) -> float:
+def speed(board: Board, source: str, monitor: str, below: Processor, steps: int, depth: int = 1) -> float:
     """Guest instructions in a second of processor time. The guest has to come to its end."""
     program = guests.assembled(board, source, "benchmark")
-    made = guests.monitored(board, program, monitor, processor=below) if monitor else guests.bare(board, program, processor=below)
+    made = guests.monitored(board, program, monitor, depth, processor=below) if monitor else guests.bare(board, program, processor=below)
     made.session.run(8)  # what is found out only once
     began, done = time.process_time(), made.session.steps
     ending = made.session.run(2 * steps)
@@ -54,7 +54,7 @@ def speed(board: Board, source: str, monitor: str, below: Processor, steps: int)
     return (made.session.steps - done) / seconds
 
 
-def curve(name: str, monitor: str, steps: int, runs: int, deepest: int = EVERY[-1]) -> Iterator[Point]:
+def curve(name: str, monitor: str, steps: int, runs: int, deepest: int = EVERY[-1], depth: int = 1) -> Iterator[Point]:
     isa = load(name)
     family = next(path for path in GUESTS.iterdir() if name.startswith(path.stem))
     text = family.read_text(encoding="utf-8")
@@ -69,7 +69,7 @@ def curve(name: str, monitor: str, steps: int, runs: int, deepest: int = EVERY[-
         rates: dict[str, list[float]] = {"": [], monitor: []}
         for _ in range(runs):
             for kind, found in rates.items():
-                found.append(speed(board, source, kind, below, steps))
+                found.append(speed(board, source, kind, below, steps, depth))
         yield Point(rest + turn * inner, max(rates[""]), max(rates[monitor]))
 
 
@@ -78,11 +78,12 @@ def main(arguments: list[str]) -> int:
     about.add_argument("names", metavar="NAME", nargs="*", default=sorted({name for name, _ in CASES}), help="descriptions")
     about.add_argument("--steps", type=int, default=20_000_000, help="guest instructions of a run (default: 20 million)")
     about.add_argument("--runs", type=int, default=5, help="of each kind, the best counts (default: 5)")
+    about.add_argument("--depth", type=int, default=1, help="monitors on each other, where they can be (default: 1)")
     asked = about.parse_args(arguments)
     print("| description | monitor | one in | bare, M/s | monitored, M/s | kept | µs a trap |")
     print("|---|---|--:|--:|--:|--:|--:|")
-    for name, monitor in (case for case in CASES if case[0] in asked.names):
-        for point in curve(name, monitor, asked.steps, asked.runs):
+    for name, monitor in (case for case in CASES if case[0] in asked.names and (asked.depth == 1 or case[0] != "x86_vtx")):
+        for point in curve(name, monitor, asked.steps, asked.runs, depth=asked.depth):
             print(f"| {name} | {monitor} | {point.every:,} | {point.bare / 1e6:.0f} | {point.monitored / 1e6:.0f} "
                   f"| {100 * point.kept:.0f} % | {point.trap:.2f} |", flush=True)
     return 0
