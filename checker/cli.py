@@ -13,7 +13,6 @@ import argparse
 import os
 import signal
 import sys
-import threading
 import types
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = _run(arguments)
         sys.stdout.flush()
+        _wait_for_code()
         _tell_unkept()
         return code
     except BrokenPipeError:  # the reader, head or less, has seen enough
@@ -102,6 +102,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vcheck: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _wait_for_code() -> None:
+    """What was compiled while a guest ran is to be kept for the next run."""
+    if "machine.generated.native" in sys.modules:
+        from machine.generated.native import finish
+
+        finish()
 
 
 def _tell_unkept() -> None:
@@ -117,9 +125,7 @@ def command() -> NoReturn:
 
     What was built is not taken apart first, which would take a tenth as long as building it."""
     code = main()
-    # Threads may be compiling what the next run is to find; multiprocessing has children to look after.
-    working = any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
-    if "multiprocessing" not in sys.modules and (not working or code == INTERRUPTED):
+    if "multiprocessing" not in sys.modules:  # that has children to look after
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

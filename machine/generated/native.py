@@ -130,13 +130,18 @@ def compiling(parts: Sequence[str], level: int = 2, then: Callable[[list[bytes]]
 _underway: set[Future[list[bytes]]] = set()
 
 
-@functools.cache
-def _waited_for() -> None:
-    """Have what is underway come to its end before this process forks: in a child the locks its threads hold would never be let go."""
+def finish() -> None:
+    """Wait for what is underway to be compiled, and kept."""
     from concurrent.futures import wait
 
+    wait(list(_underway))
+
+
+@functools.cache
+def _waited_for() -> None:
+    """Nothing is underway when this process forks: in a child the locks its threads hold would never be let go."""
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=lambda: wait(list(_underway)))
+        os.register_at_fork(before=finish)
 
 
 def compile_source(source: str, *, threads: int = 0) -> list[bytes]:
