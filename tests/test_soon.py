@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from test_native_monitors import Outcome, isa, outcome
 
+from isa_specs.load import find
 from machine import guests
 from machine.generated import native
 from machine.generated.build import build
@@ -103,6 +105,20 @@ def test_it_is_kept_by_a_program_that_ends_before(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "checker", "run", NAME, "os", "--max-steps", "10"]
     subprocess.run(command, env=environment, capture_output=True, timeout=300, check=False)
     assert len(list((tmp_path / "vcheck" / "generated").glob("*.bin"))) == 1
+
+
+def test_that_it_could_not_be_kept_is_told_then(tmp_path: Path) -> None:
+    for file in guests.bundled(isa(NAME))["os"].parent.iterdir():
+        shutil.copy(file, tmp_path)
+    own = tmp_path / "own.spec"  # not kept itself
+    own.write_text(find(NAME).read_text(encoding="utf-8"), encoding="utf-8")
+    folder = tmp_path / "vcheck" / "generated"
+    folder.parent.mkdir()
+    folder.write_text("in the way")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "checker", "run", str(own), str(tmp_path / "os.s"), "--max-steps", "10"]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=300, check=False, text=True)
+    assert done.stderr.endswith(f"vcheck: not all could be kept in {folder.parent}: File exists; the next run works it out again\n"), done
 
 
 FORKS = """
