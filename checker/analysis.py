@@ -67,7 +67,7 @@ class Analysis:
         self.case.options.progress("classification", 0, 1)
         with self.timed("classification"):
             preserved = self.ask_invariants(states, asker)  # for the solver to be busy with
-            classified = Classifier(states, asker, self.case.footprints).classify(self.case.forms)
+            classified = Classifier(states, asker, self.case.footprints, checked[headline][1].squares).classify(self.case.forms)
         with self.timed("memory system"):
             lemmas = Translations(states, asker, self.case.footprints).lemmas()
             imprecise = self.case.with_trait(states, asker, "terminate", lambda define: define.imprecise())
@@ -163,7 +163,7 @@ class Analysis:
         witnesses = Witnesses(states, asker, self.case.argument(), self.case.replays)
         for items in by_instruction(classified).values():
             for questions in {(item.region, item.form.title): qs for item, qs in reversed([*self.exhibited(items)])}.values():
-                witnesses.prepare(questions[0])
+                witnesses.prepare(questions[0].question, questions[0].model())
         return witnesses
 
     def instructions(
@@ -199,7 +199,7 @@ class Analysis:
             out.append(made)
         return out
 
-    def exhibited(self, items: list[Classified]) -> Iterator[tuple[Classified, list[Question]]]:
+    def exhibited(self, items: list[Classified]) -> Iterator[tuple[Classified, list[Pending]]]:
         """The critical forms of an instruction, with the questions that make them so, the most telling first."""
         for item in items:
             judged = item.restricted if item.restricted.critical else item.unrestricted
@@ -213,8 +213,8 @@ class Analysis:
         done: set[tuple[str, str]] = set()
         for item, questions in self.exhibited(items):
             key = (item.region, item.form.title)
-            for question in questions if key not in done else ():
-                found = witnesses.find(question, item.form, item.region, simplify=not replayed)
+            for asked in questions if key not in done else ():
+                found = witnesses.find(asked.question, item.form, item.region, asked.model(), simplify=not replayed)
                 found.witness.place = self.case.place(item.form.span)
                 (replayed if found.witness.replayed else failed).append(found)
                 if found.witness.replayed:

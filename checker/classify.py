@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from checker.controls import Square
 from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
 from checker.obligations import Asker, Pending
@@ -30,7 +31,7 @@ class Judgement:
     runs_in_supervisor: Truth = None
     sensitive: dict[str, Truth] = field(default_factory=dict)
     in_user_mode: dict[str, Truth] = field(default_factory=dict)
-    witnesses: dict[str, Question] = field(default_factory=dict)
+    witnesses: dict[str, Pending] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     answers: dict[str, Truth] = field(default_factory=dict)
 
@@ -92,9 +93,9 @@ class Classified:
 class Classifier:
     """Classifies forms; obligations are handed out first and collected afterwards, so that solving overlaps."""
 
-    def __init__(self, states: States, asker: Asker, footprints: Footprints):
+    def __init__(self, states: States, asker: Asker, footprints: Footprints, squares: Iterable[Square] = ()):
         self.states, self.asker, self.footprints = states, asker, footprints
-        self.precedents = Precedents()
+        self.precedents = Precedents(states, squares)
 
     def innocuous(self, footprint: Footprint) -> bool:
         """The ``flow`` certificate: touches nothing the definitions vary, so every pair of runs is the same run."""
@@ -186,7 +187,7 @@ class _Work:
             verdict = pending.verdict
             judgement.answers[name] = {"sat": True, "unsat": False}.get(verdict)
             if verdict == "sat":
-                judgement.witnesses[name] = pending.question
+                judgement.witnesses[name] = pending
                 self.owner.precedents.add(self.form, self.region, pending.model())
             elif verdict == "unknown" and name != AT_ALL:  # then they are asked one by one
                 judgement.reasons.append(f"{name}: {pending.answer.reason}")

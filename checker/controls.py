@@ -26,12 +26,12 @@ MAX_ROUNDS = 400
 
 @dataclass
 class Square:
-    """One form's square (or a delivery's) under a profile: proved, refuted or unknown."""
+    """One form's square (or a delivery's) under a profile: proved, refuted or unknown; ``broken`` is the question that refuted it."""
 
     form: core.Form
     verdict: str
     certificate: str
-    question: Question | None = None
+    broken: Pending | None = None
     reason: str = ""
 
 
@@ -87,14 +87,14 @@ class SquareChecker:
             for form in waiting:
                 region = stages[id(form)].pop(0)
                 question = questions.get(id(form)) if not region else None
-                pending[id(form)] = self.asker.ask(self.fixed(question or Definitions(self.states, form, region).square(), fix))
+                pending[id(form)] = self.asker.ask(self.fixed(question or Definitions(self.states, form, region).square(), fix), model=True)
             for form in waiting:
                 pending[id(form)].proceed()
             waiting = [form for form in waiting if pending[id(form)].verdict == "unsat" and stages[id(form)]]
         for form in open_forms:
             asked = pending[id(form)]
             verdict = {"sat": "refuted", "unsat": "proved"}.get(asked.verdict, "unknown")
-            done[id(form)] = Square(form, verdict, "smt", asked.question if verdict == "refuted" else None, asked.answer.reason)
+            done[id(form)] = Square(form, verdict, "smt", asked if verdict == "refuted" else None, asked.answer.reason)
         return Squares(self.states, controls, [done[id(form)] for form in forms], rounds, reason)
 
     # ---- the search for controls ----------------------------------------------------------------

@@ -128,3 +128,4 @@ class Conveniences:
                 shared = str(base.data).startswith("s.")
                 out.append(t.eq(base, t.const(base.width, 0x0010_0000 * (number + 1) + (0 if shared else 0x0008_0000))))
         return out
+

@@ -49,7 +49,7 @@ class Evaluator:
         self.roots = roots
         order = walk(roots)
         self.slots = {term: at for at, term in enumerate(order)}
-        self.plan = [(_rule(term), term, tuple([self.slots[arg] for arg in term.args])) for term in order]
+        self.plan = [(rule_of(term), term, tuple([self.slots[arg] for arg in term.args])) for term in order]
 
     @cached_property
     def _quick(self) -> list[tuple[Callable[..., Any] | None, int, int, tuple[int, ...], Rule, Term]]:
@@ -87,58 +87,6 @@ class Evaluator:
 
     def holds(self, model: Model) -> bool:
         return all(self(model))
-
-
-class Trial:
-    """Tries conditions in models that differ only in variables and memories whose names begin with ``varied``.
-
-    No more is looked at than it takes, and what does not depend on these once only; an :class:`Evaluator` looks at everything."""
-
-    def __init__(self, asserted: list[Term], varied: str):
-        self.asserted, self.varied = asserted, varied
-        self._known: dict[Term, Any] = {}
-        self._loose: list[Term] = []  # of what is known, what depends on the varied
-
-    def holds(self, model: Model) -> bool:
-        """Whether all conditions are true in the model."""
-        for term in self._loose:
-            self._known.pop(term, None)
-        self._loose.clear()
-        loose: set[Term] = set()
-        found = all(self._value(term, model, loose) for term in self.asserted)
-        self._loose += loose
-        return found
-
-    def _value(self, root: Term, model: Model, loose: set[Term]) -> Any:
-        known, stack = self._known, [root]
-        while stack:
-            term = stack[-1]
-            if term in known:
-                stack.pop()
-                continue
-            op, args = term.op, term.args
-            if op == "ite":
-                condition = known.get(args[0])
-                args = args[:1] if condition is None else args[1:2] if condition else args[2:]
-            missing = [arg for arg in args if arg not in known]
-            if missing:
-                stack += missing
-                continue
-            stack.pop()
-            values = [known[arg] for arg in args]
-            if op == "ite":
-                known[term] = values[0]
-                args = (*args, term.args[0])
-            else:
-                known[term] = _rule(term)(model, term, values)
-            if not loose.isdisjoint(args) or (op in ("var", "memory") and term.data.startswith(self.varied)):
-                loose.add(term)
-        return known[root]
-
-
-def holds(asserted: list[Term], model: Model) -> bool:
-    """Whether all of ``asserted`` are true in a model."""
-    return Trial(asserted, "").holds(model)
 
 
 class Descent:
@@ -254,7 +202,7 @@ _RULES: dict[str, Rule] = {
 }
 
 
-def _rule(term: Term) -> Rule:
+def rule_of(term: Term) -> Rule:
     row = OPERATORS.get(term.op)
     if row is None:
         return _RULES[term.op]

@@ -9,6 +9,7 @@ from checker.case import Case, by_instruction
 from checker.controls import Square, Squares
 from checker.definitions import Definitions, Question
 from checker.deliveries import is_delivery
+from checker.models import Model
 from checker.obligations import Asker
 from checker.profiles import Profile
 from checker.regions import regions
@@ -31,8 +32,8 @@ class Monitors:
         witnesses = Witnesses(found.states, asker, self.case.argument(), self.case.replays)
         for squares in by_instruction(found.squares).values():
             first = next((s for s in squares if s.verdict == "refuted"), None)
-            if first is not None and first.question is not None and not is_delivery(first.form):
-                witnesses.prepare(first.question)
+            if first is not None and first.broken is not None and not is_delivery(first.form):
+                witnesses.prepare(first.broken.question, first.broken.model())
         return witnesses
 
     def verdict(self, name: str, profile: Profile, found: Squares, asker: Asker, witnesses: Witnesses) -> report.Monitor:
@@ -116,7 +117,6 @@ class Monitors:
     def break_of(self, witnesses: Witnesses, refuted: list[Square]) -> report.Break | None:
         problem = ""
         for square in refuted:
-            assert square.question is not None
             if is_delivery(square.form):
                 return report.Break(
                     instruction=square.form.instruction,
@@ -124,8 +124,8 @@ class Monitors:
                     clause="effect",
                     reason=f"the {square.form.instruction} arrives elsewhere on the real machine",
                 )
-            for question, region in self.variants(witnesses, square):
-                shown = witnesses.find(question, square.form, region)
+            for question, region, model in self.variants(witnesses, square):
+                shown = witnesses.find(question, square.form, region, model)
                 if shown.witness.replayed:
                     return report.Break(
                         instruction=square.form.instruction,
@@ -142,14 +142,14 @@ class Monitors:
         )
         return None
 
-    def variants(self, witnesses: Witnesses, square: Square) -> Iterator[tuple[Question, str]]:
+    def variants(self, witnesses: Witnesses, square: Square) -> Iterator[tuple[Question, str, Model | None]]:
         """The question that broke the square, then the other operand regions, in case its witness cannot be run."""
-        assert square.question is not None
-        yield square.question, ""
+        assert square.broken is not None
+        yield square.broken.question, "", square.broken.model()
         for region in regions(square.form)[1:]:
             question = Definitions(witnesses.states, square.form, region).square()
             if not question.settled:
-                yield question, region
+                yield question, region, None
 
     def shown_controls(self, found: Squares) -> dict[str, int]:
         pinned = {n: k.value.value for n, k in found.states.owned.items() if k.how == "pinned" and isinstance(k.value, core.Const)}

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from checker.conditions import conjuncts
 from checker.definitions import Question
-from checker.models import Model, Trial, holds
+from checker.models import Model
 from checker.smtlib import Writer
 from checker.solve import Answer, Solver
 from checker.states import FIRST
 from checker.term import Term, walk
 from checker.terms import Terms
+from checker.trials import Trial, holds
 
 
 @dataclass

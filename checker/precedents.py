@@ -6,20 +6,25 @@ costs a hundredth of solving it. What holds in a model is satisfiable whoever fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 
+from checker.controls import Square
 from checker.definitions import Question
-from checker.models import Model, holds
+from checker.models import Evaluator, Model
+from checker.states import FIRST, States
 from checker.term import Term
+from checker.trials import holds
 from isa_specs import core
 
 FLAGS = 4  # low bits of a field that may tell one form from another
 
 
 class Precedents:
-    """The last model found for each form and region, and for each instruction and region."""
+    """The last model found for each form and region, and for each instruction and region; for a form whose square is broken, a state
+    that breaks it."""
 
-    def __init__(self) -> None:
+    def __init__(self, states: States, squares: Iterable[Square]):
+        self._broken = {id(square.form): paired(states, square.broken.model()) for square in squares if square.broken is not None}
         self._own: dict[tuple[int, str], Model] = {}
         self._kin: dict[tuple[str, str], Model] = {}
 
@@ -33,7 +38,10 @@ class Precedents:
 
         ``encoded`` holds where the fields are an encoding of the form; the model of another form is brought to that."""
         own, kin = self._own.get((id(form), region)), self._kin.get((form.instruction, region))
+        broken = self._broken.get(id(form))
         known = [own] if own is not None else [*_encoded(kin, question, encoded)] if kin is not None else []
+        if broken is not None:
+            known.append(broken)
         for model in known:
             yield [model, *_pairs(model, question, touched)] if question.varied else [model]
 
@@ -64,3 +72,19 @@ def _pairs(model: Model, question: Question, touched: Set[str]) -> Iterator[Mode
         first = one.start[name]
         if not first.address:
             yield Model({**values, first.data: 0 if values[first.data] else (1 << first.width) - 1}, cells)
+
+
+def paired(states: States, model: Model) -> Model:
+    """A state that breaks a square, the virtual and the real one as the first and the second of a pair."""
+    virtual = states.free()
+    real, values, cells = states.real(virtual), dict(model.values), dict(model.cells)
+    for name in states.owned:
+        (there, here), first = (virtual[name], real[name]), FIRST + name
+        if there.address:
+            moved = {(memory, at): value for (memory, at), value in model.cells.items() if memory in (there.data, here.data)}
+            cells.update({(first, at): value for (memory, at), value in moved.items() if memory == there.data})
+            cells.update({(there.data, at): model.cells.get((here.data, at), 0) for _, at in moved})
+        else:
+            values[first] = model.get(there.data)
+            values[there.data] = Evaluator([here])(model)[0]
+    return Model(values, cells)

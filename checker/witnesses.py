@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from checker import model as report
+from checker.conditions import conjuncts
 from checker.conveniences import Conveniences
 from checker.definitions import Question
 from checker.footprint import Footprints
 from checker.models import Evaluator, Model, minimise
-from checker.obligations import Asker
+from checker.obligations import Asker, Pending
 from checker.replay import OUTCOME, NotReplayable, Replayed, Replayer, hex_, said
 from checker.states import FIRST, States
 from checker.term import Term
+from checker.trials import near
 from isa_specs import core
 from machine.outcomes import Trapped
 
@@ -22,7 +24,8 @@ SENSITIVITIES = ("control", "location", "mode", "resource")
 MAX_ROWS = 14
 # Where the code lies (0: wherever the model has it), whether translation is the identity (None: by the tables alone), whether tables
 # may move far.
-ATTEMPTS: tuple[tuple[int, bool | None, bool], ...] = (
+Attempt = tuple[int, bool | None, bool]
+ATTEMPTS: tuple[Attempt, ...] = (
     (0x2000, True, False), (0x3500, True, True), (0, True, True), (0x2000, False, False), (0x2000, None, False))
 
 
@@ -43,13 +46,16 @@ class Witnesses:
         self.isa_argument = isa_argument
         self.replays = [] if replays is None else replays
         self.footprints = Footprints(self.isa)
+        self.asked: dict[tuple[int, Attempt], tuple[Question, Pending]] = {}  # with the question, so that no other one gets its identity
 
-    def find(self, question: Question, form: core.Form, region: str, *, simplify: bool = True) -> Shown:
-        """The witness, replayed if at all possible; ``note`` or ``disputed`` say what went wrong otherwise."""
+    def find(self, question: Question, form: core.Form, region: str, model: Model | None = None, *, simplify: bool = True) -> Shown:
+        """The witness, replayed if at all possible; ``note`` or ``disputed`` say what went wrong otherwise.
+
+        With a ``model`` of the question one like it is tried before the solver is asked."""
         problem = ""
         disputed: Shown | None = None
-        for placed, identity, far in ATTEMPTS:
-            pending = self.asker.ask(self.convenient(question, placed, identity, far), model=True)
+        for attempt in ATTEMPTS:
+            pending = self.ask(question, model, attempt)
             if pending.verdict != "sat":
                 problem = problem or (
                     "no witness that can be laid out on the machine" if pending.verdict == "unsat" else pending.answer.reason
@@ -70,17 +76,28 @@ class Witnesses:
                 disputed = disputed or self.disputed(form, region, replayed)
         return disputed or self.unconfirmed(form, region, problem)
 
-    def prepare(self, question: Question) -> None:
+    def prepare(self, question: Question, model: Model) -> None:
         """Have the first attempt of :meth:`find` solved while others are minimised and replayed."""
-        self.asker.ask(self.convenient(question, *ATTEMPTS[0]), model=True)
+        self.ask(question, model, ATTEMPTS[0])
 
-    def convenient(self, question: Question, placed: int, identity: bool | None, far: bool) -> Question:
+    def ask(self, question: Question, model: Model | None, attempt: Attempt) -> Pending:
+        """Ask once, unless a model near to one of the question will do."""
+        key = id(question), attempt
+        if key not in self.asked:
+            narrowed = self.convenient(question, attempt)
+            conveniences = narrowed.asserted[len(question.asserted) :]
+            adapted = None if model is None else near(model, conjuncts(self.states.terms, conveniences))
+            self.asked[key] = question, self.asker.ask(narrowed, model=True, candidates=[] if adapted is None else [[adapted]])
+        return self.asked[key][1]
+
+    def convenient(self, question: Question, attempt: Attempt) -> Question:
         """The question narrowed to states that can be laid out on the machine."""
+        placed, identity, far = attempt
         more = question.more
         return replace(
             question,
             asserted=[*question.asserted, *self.conveniences.of(question, placed=placed, identity=identity, far=far)],
-            more=None if more is None else lambda: self.convenient(more(), placed, identity, far),
+            more=None if more is None else lambda: self.convenient(more(), attempt),
         )
 
     def twin(self, name: str) -> str | None:

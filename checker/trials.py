@@ -1,0 +1,100 @@
+"""Whether conditions hold in a model, looking at no more than it takes, and models brought near to where they do.
+
+To try a model costs a hundredth of asking a solver for one. What holds in a model is satisfiable whoever found the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from checker.models import Model, rule_of
+from checker.term import Term, walk
+from isa_specs.ops import OPERATORS
+
+FEW = 6  # variables of a condition that are worth trying one by one
+NONE = "\0"  # begins no name
+LEAVES = "var", "memory"
+
+_PLAIN = {name: row.plain for name, row in OPERATORS.items()}
+
+
+class Trial:
+    """Tries conditions in models that differ only in variables and memories whose names begin with ``varied``.
+
+    No more is looked at than it takes, and what does not depend on these once only; an :class:`Evaluator` looks at everything."""
+
+    def __init__(self, asserted: list[Term], varied: str = NONE):
+        self.asserted, self.varied = asserted, varied
+        self._known: dict[Term, Any] = {}
+        self._loose: set[Term] = set()  # of what is known, what depends on the varied
+
+    def holds(self, model: Model) -> bool:
+        """Whether all conditions are true in the model."""
+        return next(self.failing(model), None) is None
+
+    def failing(self, model: Model) -> Iterator[Term]:
+        """The conditions that are not true in the model."""
+        for term in self._loose:
+            self._known.pop(term, None)
+        self._loose.clear()
+        for term in self.asserted:
+            if not self._value(term, model):
+                yield term
+
+    def _value(self, root: Term, model: Model) -> Any:
+        known, loose, stack = self._known, self._loose, [root]
+        while stack:
+            term = stack[-1]
+            if term in known:
+                stack.pop()
+                continue
+            op, args = term.op, term.args
+            if op == "ite":
+                condition = known.get(args[0])
+                args = args[:1] if condition is None else (args[0], args[1] if condition else args[2])
+            values = [known.get(arg) for arg in args]
+            if None in values:
+                stack += [arg for arg, value in zip(args, values, strict=True) if value is None]
+                continue
+            plain = _PLAIN.get(op)
+            if plain is not None:
+                known[term] = plain(args[0].width, *values) & ((1 << term.width) - 1)
+            else:
+                known[term] = values[1] if op == "ite" else rule_of(term)(model, term, values)
+            stack.pop()
+            if (loose and not loose.isdisjoint(args)) or (op in LEAVES and term.data.startswith(self.varied)):
+                loose.add(term)
+        return known[root]
+
+
+def holds(asserted: list[Term], model: Model) -> bool:
+    """Whether all of ``asserted`` are true in a model."""
+    return Trial(asserted).holds(model)
+
+
+def near(model: Model, conditions: list[Term]) -> Model | None:
+    """A model like this one brought to where ``conditions`` hold: variables have the values that conditions demand of them; for what
+    still does not hold a variable is brought to its least or its greatest value. None where that is not enough. What was done for
+    one condition may have undone another, or what held before: whoever relies on the model tries it."""
+    demanded = dict(filter(None, map(_demand, conditions)))
+    changed = Model({**model.values, **demanded}, model.cells)
+    for condition in [*Trial(conditions).failing(changed)]:
+        free = [term for term in walk([condition]) if term.op == "var" and term.data not in demanded]
+        values = ((term.data, value) for term in free for value in (0, (1 << term.width) - 1))
+        tries = (changed, *(Model({**changed.values, name: value}, changed.cells) for name, value in values if len(free) <= FEW))
+        found = next((each for each in tries if holds([condition], each)), None)
+        if found is None:
+            return None
+        changed = found
+    return changed
+
+
+def _demand(condition: Term) -> tuple[str, int] | None:
+    """The variable and its only value, where a condition says no more than that."""
+    if condition.op == "var":
+        return condition.data, 1
+    if condition.op in ("eq", "xor") and condition.args[0].op == "var" and condition.args[1].is_const:
+        variable, value = condition.args
+        return variable.data, value.data if condition.op == "eq" else 1 - value.data
+    return None
