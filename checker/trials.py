@@ -39,33 +39,33 @@ class Trial:
             self._known.pop(term, None)
         self._loose.clear()
         for term in self.asserted:
-            if not self._value(term, model):
+            try:
+                found = self._value(term, model)
+            except RecursionError:  # too deep a term to try
+                found = False
+            if not found:
                 yield term
 
-    def _value(self, root: Term, model: Model) -> Any:
-        known, loose, stack = self._known, self._loose, [root]
-        while stack:
-            term = stack[-1]
-            if term in known:
-                stack.pop()
-                continue
-            op, args = term.op, term.args
-            if op == "ite":
-                condition = known.get(args[0])
-                args = args[:1] if condition is None else (args[0], args[1] if condition else args[2])
-            values = [known.get(arg) for arg in args]
-            if None in values:
-                stack += [arg for arg, value in zip(args, values, strict=True) if value is None]
-                continue
-            plain = _PLAIN.get(op)
-            if plain is not None:
-                known[term] = plain(args[0].width, *values) & ((1 << term.width) - 1)
-            else:
-                known[term] = values[1] if op == "ite" else rule_of(term)(model, term, values)
-            stack.pop()
-            if (loose and not loose.isdisjoint(args)) or (op in LEAVES and term.data.startswith(self.varied)):
-                loose.add(term)
-        return known[root]
+    def _value(self, term: Term, model: Model) -> Any:
+        """The value of a term; recursive, for there are millions of them."""
+        known = self._known
+        found = known.get(term)
+        if found is not None:
+            return found
+        op, args = term.op, term.args
+        plain = _PLAIN.get(op)
+        if plain is not None and len(args) == 2:
+            a, b = args
+            found = plain(a.width, self._value(a, model), self._value(b, model)) & ((1 << term.width) - 1)
+        elif op == "ite":
+            args = args[0], args[1] if self._value(args[0], model) else args[2]
+            found = self._value(args[1], model)
+        else:
+            found = rule_of(term)(model, term, [self._value(arg, model) for arg in args])
+        known[term] = found
+        if not self._loose.isdisjoint(args) or (op in LEAVES and term.data.startswith(self.varied)):
+            self._loose.add(term)
+        return found
 
 
 def holds(asserted: list[Term], model: Model) -> bool:

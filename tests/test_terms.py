@@ -288,13 +288,13 @@ def test_a_trial_forgets_what_depends_on_the_varied(seed: int) -> None:
 
 
 def test_a_model_is_brought_near_to_conditions() -> None:
-    t = Terms()
+    t, below = Terms(), OPERATORS["ult"]
     x, limit, flag, free = t.var("x", 8), t.var("limit", 8), t.var("flag", 1), t.var("free", 8)
     model = Model({"x": 3, "limit": 7, "flag": 1, "free": 9}, {("m", 4): 5})
-    conditions = [t.negate(flag), t.eq(x, t.const(8, 0x20)), t.negate(t.ult(limit, t.add(x, t.const(8, 3))))]
+    conditions = [t.negate(flag), t.eq(x, t.const(8, 0x20)), t.negate(t.apply(below, (limit, t.add(x, t.const(8, 3)))))]
     assert near(model, conditions) == Model({"x": 0x20, "limit": 0xFF, "flag": 0, "free": 9}, {("m", 4): 5})
     assert model.values["x"] == 3
-    assert near(model, [t.eq(t.mul(x, free), t.const(8, 6))]) is None
+    assert near(model, [t.both(t.apply(below, (t.const(8, 5), free)), t.apply(below, (free, t.const(8, 8))))]) is None
 
 
 def test_conjuncts_of_shared_conditions_are_few() -> None:
