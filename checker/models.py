@@ -35,11 +35,15 @@ class Model:
     def get(self, key: Key) -> int:
         return self.values.get(key, 0) if isinstance(key, str) else self.cells.get(key, 0)
 
-    def put(self, key: Key, value: int) -> None:
-        if isinstance(key, str):
-            self.values[key] = value
-        else:
-            self.cells[key] = value
+    def but(self, changes: dict[Key, int]) -> Model:
+        """A model that differs in these."""
+        changed = self.copy()
+        for key, value in changes.items():
+            if isinstance(key, str):
+                changed.values[key] = value
+            else:
+                changed.cells[key] = value
+        return changed
 
 
 class Evaluator:
@@ -115,10 +119,23 @@ class Descent:
 
     def step(self, changes: dict[Key, int]) -> bool:
         """Make these changes if the roots stay true, else none."""
-        candidate = self.model.copy()
+        candidate = self.model.but(changes)
+        changed = self._changed(changes, candidate)
+        if changed is None:
+            return False
+        for at, value in changed.items():
+            self.values[at] = value
+        self.model = candidate
+        return True
+
+    def survives(self, changes: dict[Key, int]) -> bool:
+        """Whether the roots are true and would stay so."""
+        return self.holds and self._changed(changes, self.model.but(changes)) is not None
+
+    def _changed(self, changes: dict[Key, int], candidate: Model) -> dict[int, Any] | None:
+        """The values that change with these, None if a root does not stay true."""
         seeds = set(self._indirect)
-        for key, value in changes.items():
-            candidate.put(key, value)
+        for key in changes:
             if isinstance(key, str):
                 seeds.update(self._leaves.get(key, ()))
             else:
@@ -133,16 +150,13 @@ class Descent:
             if value == values[at]:
                 continue
             if at in self._roots and not value:
-                return False
+                return None
             changed[at] = value
             for user in self._users[at]:
                 if user not in seeds:
                     seeds.add(user)
                     heappush(waiting, user)
-        for at, value in changed.items():
-            values[at] = value
-        self.model = candidate
-        return True
+        return changed
 
 
 Rule = Callable[[Model, Term, list[Any]], Any]
@@ -210,12 +224,12 @@ def rule_of(term: Term) -> Rule:
     return lambda m, t, a: plain(width, *a) & mask
 
 
-def minimise(model: Model, asserted: list[Term], twins: Callable[[str], str | None]) -> Model:
-    """The simplest model near ``model`` found by delta debugging. ``twins`` names the variable a variable should
+def minimise(search: Descent, twins: Callable[[str], str | None]) -> None:
+    """Take ``search`` to the simplest model near its own that delta debugging finds. ``twins`` names the variable a variable should
     agree with if it can (the other state's value of the same component)."""
-    search = Descent(Evaluator(asserted), model)
     if not search.holds:
-        return model
+        return
+    model = search.model
     # Large obligations get fewer tries: a readable witness is not worth minutes.
     budget = max(MIN_TRIES, TRY_NODES // max(1, len(search.plan)))
 
@@ -250,4 +264,3 @@ def minimise(model: Model, asserted: list[Term], twins: Callable[[str], str | No
             for simple in (1, 1 << (value.bit_length() - 1)):
                 if simple != value and attempt({key: simple}):
                     break
-    return search.model

@@ -9,11 +9,10 @@ from checker.conditions import conjuncts
 from checker.conveniences import Conveniences
 from checker.definitions import Question
 from checker.footprint import Footprints
-from checker.models import Evaluator, Model, minimise
+from checker.models import Descent, Evaluator, Key, Model, minimise
 from checker.obligations import Asker, Pending
 from checker.replay import OUTCOME, NotReplayable, Replayed, Replayer, hex_, said
 from checker.states import FIRST, States
-from checker.term import Term
 from checker.trials import near
 from isa_specs import core
 from machine.outcomes import Trapped
@@ -63,14 +62,18 @@ class Witnesses:
                 continue
             asserted = [term for term in pending.question.asserted if not term.is_const]
             raw = pending.model()
-            for candidate in (minimise(raw, asserted, self.twin), raw) if simplify else (raw,):
+            evaluator = Evaluator(asserted)
+            for simpler in (True, False) if simplify else (False,):
+                search = Descent(evaluator, raw)
+                if simpler:
+                    minimise(search, self.twin)
                 try:
-                    replayed = self.replayer.replay(pending.question, form, candidate)
+                    replayed = self.replayer.replay(pending.question, form, search.model)
                 except NotReplayable as error:
                     problem = problem or str(error)
                     continue
                 if replayed.confirmed:
-                    witness = self.witness(pending.question, form, region, candidate, replayed, asserted)
+                    witness = self.witness(pending.question, form, region, replayed, search)
                     self.replays.append((witness, replayed))
                     return Shown(witness, replayed.clause)
                 disputed = disputed or self.disputed(form, region, replayed)
@@ -119,12 +122,10 @@ class Witnesses:
 
     # ---- the table ------------------------------------------------------------------------------
 
-    def witness(
-        self, question: Question, form: core.Form, region: str, model: Model, replayed: Replayed, asserted: list[Term]
-    ) -> report.Witness:
+    def witness(self, question: Question, form: core.Form, region: str, replayed: Replayed, search: Descent) -> report.Witness:
         runs = replayed.runs
         single = len(runs) == 1
-        rows = self.before_rows(question, model, replayed, asserted)
+        rows = self.before_rows(replayed, search)
         for name, left, right in replayed.differences:
             rows.append(report.Row(component=name, left=left, right=right, when="after"))
         columns = COLUMNS["square"] if question.name == "square" else COLUMNS["single"] if single else self.columns(question)
@@ -169,9 +170,8 @@ class Witnesses:
             "identity": ("on one machine", "on another"),
         }.get(self.kind(question), ("first state", "second state"))
 
-    def before_rows(self, question: Question, model: Model, replayed: Replayed, asserted: list[Term]) -> list[report.Row]:
+    def before_rows(self, replayed: Replayed, search: Descent) -> list[report.Row]:
         """What the runs start from: where the states differ, and what the instruction looked at."""
-        evaluator = Evaluator(asserted)
         relevant = self.footprints.form(replayed.form).reads  # not what only a translation or the fetch looked at
         first, last = replayed.runs[0][1], replayed.runs[-1][1]
         read: dict[str, tuple[str, str]] = {}
@@ -190,22 +190,17 @@ class Witnesses:
         rows = [report.Row(component=name, left=left, right=right) for name, (left, right) in differing.items()]
         rows += self.storage_rows(replayed)
         for name, (left, right) in read.items():
-            if name.split("[")[0] in self.isa.cells and self.irrelevant(name, model, evaluator):
+            if name.split("[")[0] in self.isa.cells and self.irrelevant(name, search):
                 left = right = report.ANY
             rows.append(report.Row(component=name, left=left, right=right))
         important = [row for row in rows if row.left != report.ANY]
         return important[:MAX_ROWS] if len(rows) > MAX_ROWS else rows
 
-    def irrelevant(self, name: str, model: Model, evaluator: Evaluator) -> bool:
+    def irrelevant(self, name: str, search: Descent) -> bool:
         """Whether the witness survives with every other value of the component's bits."""
-        keys = [key for key in ("s." + name, FIRST + name, "host." + name) if key in model.values]
-        if not keys:
-            return False
-        width = self.isa.cells[name].width
-        candidate = model.copy()
-        for key in keys:
-            candidate.values[key] = model.values[key] ^ ((1 << width) - 1)
-        return bool(evaluator.holds(candidate))
+        values, whole = search.model.values, (1 << self.isa.cells[name].width) - 1
+        keys: list[Key] = [key for key in ("s." + name, FIRST + name, "host." + name) if key in values]
+        return bool(keys) and search.survives({key: search.model.get(key) ^ whole for key in keys})
 
     def storage_rows(self, replayed: Replayed) -> list[report.Row]:
         """Storage operands that were read, adjacent bytes as one number."""
