@@ -89,9 +89,6 @@ class Evaluator:
                 values.append(rule(model, term, [values[at] for at in args]))
         return [values[self.slots[root]] for root in self.roots]
 
-    def holds(self, model: Model) -> bool:
-        return all(self(model))
-
 
 class Descent:
     """Changes a model step by step, each step only if the roots of an evaluator stay true.
