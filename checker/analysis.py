@@ -51,6 +51,7 @@ class Analysis:
     def __init__(self, case: Case):
         self.case = case
         self.unconfirmed: set[str] = set()
+        self.prepared: set[tuple[str, str, str]] = set()
         self.seconds: dict[str, float] = defaultdict(float)
 
     def run(self) -> report.Report:
@@ -67,7 +68,11 @@ class Analysis:
         self.case.options.progress("classification", 0, 1)
         with self.timed("classification"):
             preserved = self.ask_invariants(states, asker)  # for the solver to be busy with
-            classified = Classifier(states, asker, self.case.footprints, checked[headline][1].squares).classify(self.case.forms)
+            words = Monitors(self.case)
+            breaks = {name: words.witnesses(squares, asker) for name, (_, squares) in checked.items()}
+            witnesses = Witnesses(states, asker, self.case.argument(), self.case.replays)
+            classifier = Classifier(states, asker, self.case.footprints, checked[headline][1].squares)
+            classified = classifier.classify(self.case.forms, lambda item: self.prepare(witnesses, item))
         with self.timed("memory system"):
             lemmas = Translations(states, asker, self.case.footprints).lemmas()
             imprecise = self.case.with_trait(states, asker, "terminate", lambda define: define.imprecise())
@@ -75,9 +80,6 @@ class Analysis:
             invariants = self.invariants(states, asker, preserved)
         self.case.options.progress("witnesses", 0, 1)
         with self.timed("witnesses"):
-            witnesses = self.witnesses(states, asker, classified)
-            words = Monitors(self.case)
-            breaks = {name: words.witnesses(squares, asker) for name, (_, squares) in checked.items()}
             instructions = self.instructions(witnesses, classified, checked)
             monitors = [words.verdict(name, profile, squares, asker, breaks[name]) for name, (profile, squares) in checked.items()]
         self.note_unknown(classified, lemmas)
@@ -158,13 +160,12 @@ class Analysis:
 
     # ---- instructions -----------------------------------------------------------------------------------
 
-    def witnesses(self, states: States, asker: Asker, classified: list[Classified]) -> Witnesses:
-        """Has the counterexamples solved that are going to be shown."""
-        witnesses = Witnesses(states, asker, self.case.argument(), self.case.replays)
-        for items in by_instruction(classified).values():
-            for questions in {(item.region, item.form.title): qs for item, qs in reversed([*self.exhibited(items)])}.values():
-                witnesses.prepare(questions[0].question, questions[0].model())
-        return witnesses
+    def prepare(self, witnesses: Witnesses, decided: Classified) -> None:
+        """Has the counterexample solved that is likely to be shown: of each operand region that of the form decided first."""
+        key = decided.form.instruction, decided.region, decided.form.title
+        for _, found in self.exhibited([decided]) if key not in self.prepared else ():
+            self.prepared.add(key)
+            witnesses.prepare(found[0].question, found[0].model())
 
     def instructions(
         self, witnesses: Witnesses, classified: list[Classified], checked: dict[str, tuple[Profile, Squares]]

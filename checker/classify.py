@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -105,12 +105,12 @@ class Classifier:
         touched = footprint.reads | footprint.writes
         return not touched & varied and not footprint.executes
 
-    def classify(self, forms: list[core.Form]) -> list[Classified]:
+    def classify(self, forms: list[core.Form], finished: Callable[[Classified], None] = lambda item: None) -> list[Classified]:
         """All forms, region by region.
 
         They take turns, in an order that depends on answers alone, so that terms and texts are the same every time. Whoever has
         the turn waits for what it asked a round ago; meanwhile the solver is busy with what the others asked. The first form of
-        an instruction goes ahead, because its witnesses are often those of the others."""
+        an instruction goes ahead, because its witnesses are often those of the others. ``finished`` is told of each when it is decided."""
         works = [_Work(self, form, region) for form in forms for region in regions(form)]
         turns: deque[_Work] = deque()
         later: dict[tuple[str, str], deque[_Work]] = {}
@@ -124,6 +124,7 @@ class Classifier:
             if work.turn():
                 turns.append(work)
             else:
+                finished(work.classified())
                 turns.extend(later.pop(work.kin, ()))
         return [item for item in (work.classified() for work in works) if not self.empty(item)]
 
