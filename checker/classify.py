@@ -215,11 +215,24 @@ class _Work:
         return self.unrestricted.answers.get("anything") is False
 
     def in_user_mode(self) -> Iterator[None]:
-        """Kind by kind, because a witness of one is often a witness of the next."""
-        self.ask(self.restricted, "control in user mode", self.define.control(True, user_only=True))
+        """Kind by kind, because a witness of one is often a witness of the next; mostly it is the mode that tells, if anything, and one
+        question about any state settles all other kinds."""
+        define, made = self.define, self.restricted
+        self.ask(made, "control in user mode", define.control(True, user_only=True))
         yield
-        for kind in self.kinds:
-            self.ask(self.restricted, f"{kind} in user mode", self.define.behaviour(kind, True))
+        if "mode" in self.kinds:
+            self.ask(made, "mode in user mode", define.behaviour("mode", True))
+            yield
+        others = [kind for kind in self.kinds if kind != "mode"]
+        if others:
+            self.ask(made, AT_ALL, define.behaviour(others[0], False, user=None, also=others[1:]))
+            yield
+            if self.none_at_all(made, others, " in user mode"):
+                made.answers.update(dict.fromkeys(others, False))
+                self.unrestricted.answers.update({f"{kind} in user mode": False for kind in others})
+                return
+        for kind in others:
+            self.ask(made, f"{kind} in user mode", define.behaviour(kind, True))
             yield
 
     def in_supervisor_mode(self) -> Iterator[None]:
@@ -229,7 +242,7 @@ class _Work:
         if not made.answers["control in user mode"]:
             self.ask(made, "control", define.control(True, user_only=False))
             yield
-        kinds = [kind for kind in self.kinds if kind != "mode" and not made.answers[f"{kind} in user mode"]]
+        kinds = [kind for kind in self.kinds if kind not in ("mode", *made.answers) and not made.answers[f"{kind} in user mode"]]
         if len(kinds) > 1:
             self.ask(made, AT_ALL, define.behaviour(kinds[0], True, user=False, also=kinds[1:]))
             yield

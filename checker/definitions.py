@@ -128,27 +128,27 @@ class Definitions:
 
     # ---- behaviour sensitive (location, mode), and resource, time, identity ---------------------
 
-    def behaviour(self, kind: str, restricted: bool, *, user: bool = True, also: Sequence[str] = ()) -> Question:
+    def behaviour(self, kind: str, restricted: bool, *, user: bool | None = True, also: Sequence[str] = ()) -> Question:
         """Two states that differ only in components of class ``kind``, the second not trapping, the first not faulting
-        on memory, with different outcomes. The second is a user state, or else (not ``user``) one that is not.
+        on memory, with different outcomes. The second is a user state, or else (not ``user``) one that is not; None: of any mode.
 
         With ``also`` they may differ in those classes too: where there is no such pair, there is none for each class alone."""
         t, states = self.terms, self.states
         varied = states.classes[kind].union(*(states.classes[other] for other in also))
-        first, second = states.pair(varied, restricted=restricted and user)
-        mode = states.mode("user", second)
+        first, second = states.pair(varied, restricted=restricted and user is True)
+        mode = t.true if user is None else states.mode("user", second)
         two = self.step(second)
         one = self.step(first, two)
         memory_trap = one.trapped(t, {"memory"})
         conditions = [
             self.goes_on(two),
             t.negate(memory_trap),
-            mode if user else t.negate(mode),
+            t.negate(mode) if user is False else mode,
             *self.sound(second, two),
             states.legal(first),
         ]
         made = self.question(
-            kind if user else f"{kind}, in supervisor mode", restricted, conditions, ("virtual", one), ("real", two), varied=varied
+            kind if user else f"{kind}, in {'any' if user is None else 'supervisor'} mode", restricted, conditions, ("virtual", one), ("real", two), varied=varied
         )
         return self.compare(made, one, two, lambda cells: self.differ(one, two, varied, cells))
 

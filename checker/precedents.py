@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Set
 from checker.controls import Square
 from checker.definitions import Question
 from checker.models import Evaluator, Model
-from checker.states import FIRST, States
+from checker.states import FIRST, PLAIN, States
 from checker.term import Term
 from checker.trials import holds
 from isa_specs import core
@@ -24,13 +24,15 @@ class Precedents:
     that breaks it."""
 
     def __init__(self, states: States, squares: Iterable[Square]):
+        allowed = states.allowed()
+        self._fixed = {PLAIN + name: term.data for name in states.owned if (term := allowed[name]).is_const}
         self._broken = {id(square.form): paired(states, square.broken.model()) for square in squares if square.broken is not None}
         self._own: dict[tuple[int, str], Model] = {}
         self._kin: dict[tuple[str, str], Model] = {}
 
     def add(self, form: core.Form, region: str, model: Model) -> None:
-        """Keep the model of a satisfiable question."""
-        self._own[id(form), region] = self._kin[form.instruction, region] = model
+        """Keep the model of a satisfiable question, with what the profile fixes: other questions leave that open."""
+        self._own[id(form), region] = self._kin[form.instruction, region] = Model({**self._fixed, **model.values}, model.cells)
 
     def candidates(self, form: core.Form, region: str, question: Question, encoded: Term, touched: Set[str]) -> Iterator[list[Model]]:
         """Models worth trying, the likeliest first: what is known, then pairs of states that differ in one component ``touched``.

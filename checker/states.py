@@ -19,6 +19,7 @@ CLASSES = {"mode": "mode", "relocation": "location", "resource": "resource", "hi
            "counter": "resource", "time": "time", "identity": "identity"}
 BEHAVIOUR = ("mode", "location", "resource")
 OBSERVED = ("time", "identity")
+PLAIN = "s."  # begins the variables of a state
 FIRST = "v."  # begins the variables in which the first state of a pair differs from the second
 
 
@@ -46,7 +47,7 @@ class States:
 
     # ---- starting states -----------------------------------------------------------------
 
-    def free(self, prefix: str = "s.") -> Start:
+    def free(self, prefix: str = PLAIN) -> Start:
         """Any state."""
         return self._kept(("free", prefix), lambda: Start(lambda name: unknown(self.terms, self.isa, prefix, name)))
 
@@ -79,7 +80,7 @@ class States:
             return self.terms.const(keep.value.width, keep.value.value) if isinstance(keep.value, core.Const) else None
         return self.symbolic.expr(keep.value, virtual)
 
-    def allowed(self, prefix: str = "s.") -> Start:
+    def allowed(self, prefix: str = PLAIN) -> Start:
         """A real state while a guest runs: what the profile fixes is fixed."""
         def make(name: str) -> Term:
             fixed = self.pinned(name)
