@@ -6,6 +6,8 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from checker import model as report
 from checker.cache import Cache
@@ -26,6 +28,9 @@ from checker.witnesses import Shown, Witnesses
 from isa_specs import core
 from isa_specs.load import collector_paused
 
+if TYPE_CHECKING:
+    from machine.jitted import JittedMachine
+
 RECURSION = 20_000  # terms are walked iteratively, but one unshared expression may still be deep
 ORDER = ("mode in user mode", "resource in user mode", "location in user mode", "control in user mode", "control", "resource", "location")
 Preserved = tuple[core.Form, list[core.Expr], Pending]  # a form, the invariants it touches, whether it breaks one
@@ -36,10 +41,10 @@ def analyse(isa: core.Isa, options: Options) -> report.Report:
     """Check a description. Raises :class:`checker.solve.SolverError` when there is no solver."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))
     cache = Cache(options.cache) if options.cache is not None else None
-    with collector_paused(), Solver(options.processes, options.timeout, cache) as solver:
+    with collector_paused(), ThreadPoolExecutor(1) as background, Solver(options.processes, options.timeout, cache) as solver:
         if options.export is not None:
             solver.export(options.export)
-        found = Analysis(Case(isa, options, solver)).run()
+        found = Analysis(Case(isa, options, solver, background)).run()
     if cache is not None:
         cache.close()
     return found
@@ -68,6 +73,7 @@ class Analysis:
         self.case.options.progress("classification", 0, 1)
         with self.timed("classification"):
             preserved = self.ask_invariants(states, asker)  # for the solver to be busy with
+            machine = self.machine([squares for _, squares in checked.values()])
             words = Monitors(self.case)
             breaks = {name: words.witnesses(squares, asker) for name, (_, squares) in checked.items()}
             witnesses = Witnesses(states, asker, self.case.argument(), self.case.replays)
@@ -96,12 +102,26 @@ class Analysis:
             invariants=invariants,
             unknown=self.case.unknown,
         )
-        made.unconfirmed = self.confirm(made)
+        made.unconfirmed = self.confirm(made, machine)
         made.statistics = self.statistics(classified)
         made.expectations = self.expectations(made)
         return made
 
-    def confirm(self, made: report.Report) -> str:
+    def machine(self, checked: list[Squares]) -> Future[JittedMachine] | None:
+        """Generated code of the forms whose counterexamples may have to be shown, made in the background."""
+        squares = [square for found in checked for square in found.squares if square.certificate != "flow"]
+        if self.case.options.confirm is False or all(square.broken is None for square in squares):
+            return None
+        forms = {(square.form.instruction, square.form.title): square.form for square in reversed(squares)}
+
+        def make() -> JittedMachine:
+            from checker.confirm import machine_of
+
+            return machine_of(self.case.isa, forms.values())
+
+        return self.case.background.submit(make)
+
+    def confirm(self, made: report.Report, machine: Future[JittedMachine] | None) -> str:
         """Has the counterexamples of the report run on generated code; returns why not, where there is none and it may be done without."""
         held = {id(witness) for witness in made.witnesses()}
         shown = [(witness, replayed) for witness, replayed in self.case.replays if id(witness) in held]
@@ -111,7 +131,7 @@ class Analysis:
 
         try:
             with self.timed("confirmation"):
-                confirm(self.case.isa, shown)
+                confirm(self.case.isa, shown, None if machine is None else machine.result())
         except (NotGenerated, ImportError) as reason:
             if self.case.options.confirm:
                 raise
@@ -165,7 +185,7 @@ class Analysis:
         key = decided.form.instruction, decided.region, decided.form.title
         for _, found in self.exhibited([decided]) if key not in self.prepared else ():
             self.prepared.add(key)
-            witnesses.prepare(found[0].question, found[0].model())
+            witnesses.prepare(found[0].question, decided.form, decided.region, found[0].model())
 
     def instructions(
         self, witnesses: Witnesses, classified: list[Classified], checked: dict[str, tuple[Profile, Squares]]
@@ -215,7 +235,7 @@ class Analysis:
         for item, questions in self.exhibited(items):
             key = (item.region, item.form.title)
             for asked in questions if key not in done else ():
-                found = witnesses.find(asked.question, item.form, item.region, asked.model(), simplify=not replayed)
+                found = witnesses.find(asked.question, item.form, item.region, asked.model())
                 found.witness.place = self.case.place(item.form.span)
                 (replayed if found.witness.replayed else failed).append(found)
                 if found.witness.replayed:

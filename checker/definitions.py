@@ -147,9 +147,8 @@ class Definitions:
             *self.sound(second, two),
             states.legal(first),
         ]
-        made = self.question(
-            kind if user else f"{kind}, in {'any' if user is None else 'supervisor'} mode", restricted, conditions, ("virtual", one), ("real", two), varied=varied
-        )
+        name = kind if user else f"{kind}, in {'any' if user is None else 'supervisor'} mode"
+        made = self.question(name, restricted, conditions, ("virtual", one), ("real", two), varied=varied)
         return self.compare(made, one, two, lambda cells: self.differ(one, two, varied, cells))
 
     def compare(self, question: Question, one: Step, two: Step, different: Callable[[int], Term]) -> Question:

@@ -33,7 +33,7 @@ class Monitors:
         for squares in by_instruction(found.squares).values():
             first = next((s for s in squares if s.verdict == "refuted"), None)
             if first is not None and first.broken is not None and not is_delivery(first.form):
-                witnesses.prepare(first.broken.question, first.broken.model())
+                witnesses.prepare(first.broken.question, first.form, "", first.broken.model())
         return witnesses
 
     def verdict(self, name: str, profile: Profile, found: Squares, asker: Asker, witnesses: Witnesses) -> report.Monitor:

@@ -45,12 +45,20 @@ class Witnesses:
         self.isa_argument = isa_argument
         self.replays = [] if replays is None else replays
         self.footprints = Footprints(self.isa)
-        self.asked: dict[tuple[int, Attempt], tuple[Question, Pending]] = {}  # with the question, so that no other one gets its identity
+        # With the question, so that no other one gets its identity.
+        self.asked: dict[tuple[int, Attempt], tuple[Question, Pending]] = {}
+        self.found: dict[int, tuple[Question, Shown]] = {}
 
-    def find(self, question: Question, form: core.Form, region: str, model: Model | None = None, *, simplify: bool = True) -> Shown:
+    def find(self, question: Question, form: core.Form, region: str, model: Model | None = None) -> Shown:
         """The witness, replayed if at all possible; ``note`` or ``disputed`` say what went wrong otherwise.
 
         With a ``model`` of the question one like it is tried before the solver is asked."""
+        if id(question) not in self.found:
+            self.found[id(question)] = question, self.look(question, form, region, model)
+        return self.found[id(question)][1]
+
+    def look(self, question: Question, form: core.Form, region: str, model: Model | None) -> Shown:
+        """Attempt by attempt, until a witness is replayed."""
         problem = ""
         disputed: Shown | None = None
         for attempt in ATTEMPTS:
@@ -63,7 +71,7 @@ class Witnesses:
             asserted = [term for term in pending.question.asserted if not term.is_const]
             raw = pending.model()
             evaluator = Evaluator(asserted)
-            for simpler in (True, False) if simplify else (False,):
+            for simpler in (True, False):
                 search = Descent(evaluator, raw)
                 if simpler:
                     minimise(search, self.twin)
@@ -79,9 +87,10 @@ class Witnesses:
                 disputed = disputed or self.disputed(form, region, replayed)
         return disputed or self.unconfirmed(form, region, problem)
 
-    def prepare(self, question: Question, model: Model) -> None:
-        """Have the first attempt of :meth:`find` solved while others are minimised and replayed."""
-        self.ask(question, model, ATTEMPTS[0])
+    def prepare(self, question: Question, form: core.Form, region: str, model: Model) -> None:
+        """:meth:`find` a witness if none has to be waited for, else have the first attempt solved meanwhile."""
+        if self.ask(question, model, ATTEMPTS[0]).known is not None:
+            self.find(question, form, region, model)
 
     def ask(self, question: Question, model: Model | None, attempt: Attempt) -> Pending:
         """Ask once, unless a model near to one of the question will do."""
