@@ -6,7 +6,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from checker import model as report
@@ -44,17 +44,17 @@ def analyse(isa: core.Isa, options: Options) -> report.Report:
     with collector_paused(), ThreadPoolExecutor(1) as background, Solver(options.processes, options.timeout, cache) as solver:
         if options.export is not None:
             solver.export(options.export)
-        found = Analysis(Case(isa, options, solver, background)).run()
+        found = Analysis(Case(isa, options, solver), background).run()
     if cache is not None:
         cache.close()
     return found
 
 
 class Analysis:
-    """One run over one description."""
+    """One run over one description. The ``background`` is for what can be done meanwhile."""
 
-    def __init__(self, case: Case):
-        self.case = case
+    def __init__(self, case: Case, background: Executor):
+        self.case, self.background = case, background
         self.unconfirmed: set[str] = set()
         self.prepared: set[tuple[str, str, str]] = set()
         self.seconds: dict[str, float] = defaultdict(float)
@@ -119,7 +119,7 @@ class Analysis:
 
             return machine_of(self.case.isa, forms.values())
 
-        return self.case.background.submit(make)
+        return self.background.submit(make)
 
     def confirm(self, made: report.Report, machine: Future[JittedMachine] | None) -> str:
         """Has the counterexamples of the report run on generated code; returns why not, where there is none and it may be done without."""

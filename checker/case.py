@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from checker import model as report
@@ -40,10 +39,10 @@ def by_instruction(items: Iterable[T]) -> dict[str, list[T]]:
 
 class Case:
     """One description under check, with the forms asked for. ``unknown`` collects what could not be decided, ``replays`` the
-    counterexamples that were run. The ``background`` is for what can be done meanwhile."""
+    counterexamples that were run."""
 
-    def __init__(self, isa: core.Isa, options: Options, solver: Solver, background: Executor):
-        self.isa, self.options, self.solver, self.background = isa, options, solver, background
+    def __init__(self, isa: core.Isa, options: Options, solver: Solver):
+        self.isa, self.options, self.solver = isa, options, solver
         self.terms = Terms()
         self.footprints = Footprints(isa)
         self.unknown: list[report.Unknown] = []
