@@ -95,7 +95,7 @@ class Classifier:
 
     def __init__(self, states: States, asker: Asker, footprints: Footprints, squares: Iterable[Square] = ()):
         self.states, self.asker, self.footprints = states, asker, footprints
-        self.precedents = Precedents(states, squares)
+        self.precedents = Precedents(states, {id(square.form): square.broken.model() for square in squares if square.broken is not None})
 
     def innocuous(self, footprint: Footprint) -> bool:
         """The ``flow`` certificate: touches nothing the definitions vary, so every pair of runs is the same run."""

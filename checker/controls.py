@@ -7,6 +7,7 @@ state that breaks it, and keep what that state demands of the controls as a cons
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from checker.conditions import conjuncts
@@ -14,6 +15,7 @@ from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
 from checker.models import Model
 from checker.obligations import Asker, Pending
+from checker.precedents import recoded
 from checker.regions import regions
 from checker.solve import Solver
 from checker.states import States
@@ -84,18 +86,29 @@ class SquareChecker:
         waiting = open_forms
         pending: dict[int, Pending] = {}
         while waiting:
-            for form in waiting:
+            firsts = {form.instruction: form for form in reversed(waiting)}
+            # What breaks the square of the first form of an instruction often breaks the others.
+            for form in sorted(waiting, key=lambda form: firsts[form.instruction] is not form):
                 region = stages[id(form)].pop(0)
-                question = questions.get(id(form)) if not region else None
-                pending[id(form)] = self.asker.ask(self.fixed(question or Definitions(self.states, form, region).square(), fix), model=True)
+                asked = None if region else questions.get(id(form))
+                question = self.fixed(asked or Definitions(self.states, form, region).square(), fix)
+                first = firsts[form.instruction]
+                candidates = () if first is form else self.like(pending[id(first)], form, question)
+                pending[id(form)] = self.asker.ask(question, model=True, candidates=candidates)
             for form in waiting:
                 pending[id(form)].proceed()
             waiting = [form for form in waiting if pending[id(form)].verdict == "unsat" and stages[id(form)]]
         for form in open_forms:
-            asked = pending[id(form)]
-            verdict = {"sat": "refuted", "unsat": "proved"}.get(asked.verdict, "unknown")
-            done[id(form)] = Square(form, verdict, "smt", asked if verdict == "refuted" else None, asked.answer.reason)
+            last = pending[id(form)]
+            verdict = {"sat": "refuted", "unsat": "proved"}.get(last.verdict, "unknown")
+            done[id(form)] = Square(form, verdict, "smt", last if verdict == "refuted" else None, last.answer.reason)
         return Squares(self.states, controls, [done[id(form)] for form in forms], rounds, reason)
+
+    def like(self, first: Pending, form: core.Form, question: Question) -> Iterator[list[Model]]:
+        """States to try on the square of a form, if there is one that breaks the square of ``first``."""
+        if first.verdict == "sat":
+            encoding = self.states.symbolic.sound_fields(form, self.states.free(), question.fields)
+            yield from ([model] for model in recoded(first.model(), question, encoding))
 
     # ---- the search for controls ----------------------------------------------------------------
 

@@ -6,9 +6,8 @@ costs a hundredth of solving it. What holds in a model is satisfiable whoever fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 
-from checker.controls import Square
 from checker.definitions import Question
 from checker.models import Evaluator, Model
 from checker.states import FIRST, PLAIN, States
@@ -20,13 +19,13 @@ FLAGS = 4  # low bits of a field that may tell one form from another
 
 
 class Precedents:
-    """The last model found for each form and region, and for each instruction and region; for a form whose square is broken, a state
-    that breaks it."""
+    """The last model found for each form and region, and for each instruction and region; ``broken`` has a state that breaks the
+    square, by the form's identity."""
 
-    def __init__(self, states: States, squares: Iterable[Square]):
+    def __init__(self, states: States, broken: Mapping[int, Model]):
         allowed = states.allowed()
         self._fixed = {PLAIN + name: term.data for name in states.owned if (term := allowed[name]).is_const}
-        self._broken = {id(square.form): paired(states, square.broken.model()) for square in squares if square.broken is not None}
+        self._broken = {form: paired(states, model) for form, model in broken.items()}
         self._own: dict[tuple[int, str], Model] = {}
         self._kin: dict[tuple[str, str], Model] = {}
 
@@ -41,15 +40,15 @@ class Precedents:
         ``encoded`` holds where the fields are an encoding of the form; the model of another form is brought to that."""
         own, kin = self._own.get((id(form), region)), self._kin.get((form.instruction, region))
         broken = self._broken.get(id(form))
-        known = [own] if own is not None else [*_encoded(kin, question, encoded)] if kin is not None else []
+        known = [own] if own is not None else [*recoded(kin, question, encoded)] if kin is not None else []
         if broken is not None:
             known.append(broken)
         for model in known:
             yield [model, *_pairs(model, question, touched)] if question.varied else [model]
 
 
-def _encoded(model: Model, question: Question, encoded: Term) -> Iterator[Model]:
-    """The model if it is an encoding, else with a bit of a field changed so that it is."""
+def recoded(model: Model, question: Question, encoded: Term) -> Iterator[Model]:
+    """The model of another form if it is an encoding of this one, else with a bit of a field changed so that it is."""
     if holds([encoded], model):
         yield model
         return
