@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import re
 import shutil
@@ -31,6 +32,8 @@ from isa_specs.keeping import digest
 DEFAULT_TIMEOUT = 10.0  # seconds
 MEMORY_LIMIT = 2048  # MiB for each process
 SWITCHING = 0.0005  # seconds a thread keeps the interpreter while others want it
+# What a reset gives back is needed again at once: the allocator is to keep it (glibc; elsewhere this has no meaning).
+SETTINGS = {"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=1000000000:glibc.malloc.mmap_threshold=1000000000:glibc.malloc.top_pad=16000000"}
 LOGIC = "QF_AUFBV"
 CHECK, CHECK_LARGE = "(check-sat-using smt)", "(check-sat)"
 LARGE = 250_000  # characters: up to here what (check-sat) does before it begins to search takes longer than it saves
@@ -232,7 +235,7 @@ class _Process:
                 # Its own session: Ctrl-C is for us, and we end the process.
                 self._process = subprocess.Popen(
                     self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                    text=True, encoding="utf-8", start_new_session=True,
+                    text=True, encoding="utf-8", start_new_session=True, env={**os.environ, **SETTINGS},
                 )
             return self._process
 
