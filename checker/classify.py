@@ -189,7 +189,8 @@ class _Work:
             judgement.answers[name] = {"sat": True, "unsat": False}.get(verdict)
             if verdict == "sat":
                 judgement.witnesses[name] = pending
-                self.owner.precedents.add(self.form, self.region, pending.model())
+                if pending.known is None:
+                    self.owner.precedents.add(self.form, self.region, pending.model())
             elif verdict == "unknown" and name != AT_ALL:  # then they are asked one by one
                 judgement.reasons.append(f"{name}: {pending.answer.reason}")
         self.pending.clear()

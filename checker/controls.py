@@ -21,6 +21,7 @@ from checker.solve import Solver
 from checker.states import States
 from checker.term import Term, walk
 from checker.terms import Substitution
+from checker.trials import Candidates, Trial
 from isa_specs import core
 
 MAX_ROUNDS = 400
@@ -104,11 +105,11 @@ class SquareChecker:
             done[id(form)] = Square(form, verdict, "smt", last if verdict == "refuted" else None, last.answer.reason)
         return Squares(self.states, controls, [done[id(form)] for form in forms], rounds, reason)
 
-    def like(self, first: Pending, form: core.Form, question: Question) -> Iterator[list[Model]]:
+    def like(self, first: Pending, form: core.Form, question: Question) -> Iterator[Candidates]:
         """States to try on the square of a form, if there is one that breaks the square of ``first``."""
         if first.verdict == "sat":
             encoding = self.states.symbolic.sound_fields(form, self.states.free(), question.fields)
-            yield from ([model] for model in recoded(first.model(), question, encoding))
+            yield from ((Trial(), [model]) for model in recoded(first.model(), question, encoding))
 
     # ---- the search for controls ----------------------------------------------------------------
 

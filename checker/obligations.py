@@ -11,10 +11,9 @@ from checker.definitions import Question
 from checker.models import Model
 from checker.smtlib import Writer
 from checker.solve import Answer, Solver
-from checker.states import FIRST
 from checker.term import Term, walk
 from checker.terms import Terms
-from checker.trials import Trial, holds
+from checker.trials import Candidates, holds
 
 
 @dataclass
@@ -76,7 +75,7 @@ class Asker:
         self.asked = 0
         self.settled = 0
 
-    def ask(self, question: Question, *, model: bool = False, candidates: Iterable[list[Model]] = ()) -> Pending:
+    def ask(self, question: Question, *, model: bool = False, candidates: Iterable[Candidates] = ()) -> Pending:
         """Start solving, unless one of ``candidates`` is an answer. With ``model`` it carries the values a witness is made of."""
         if question.settled:
             if question.more is not None:
@@ -97,15 +96,13 @@ class Asker:
         wanted = [(self.writer.value(term), term) for term in self.wanted(looks)]
         return Pending(self, question, self.solver.submit(text, list(dict.fromkeys(name for name, _ in wanted))), wanted)
 
-    def precedent(self, question: Question, asserted: list[Term], candidates: list[list[Model]]) -> Pending | None:
-        """The answer by one of ``candidates``, if it is a model of the question or of all of it. The models of a list differ only in
-        the first state."""
+    def precedent(self, question: Question, asserted: list[Term], candidates: list[Candidates]) -> Pending | None:
+        """The answer by one of ``candidates``, if it is a model of the question or of all of it."""
         if not candidates:
             return None
-        for models in candidates:
-            trial = Trial(asserted, FIRST)
+        for trial, models in candidates:
             for model in models:
-                if trial.holds(model) and holds(asserted, model):  # a verdict rests on it
+                if trial.holds(asserted, model) and holds(asserted, model):  # a verdict rests on it
                     self.settled += 1
                     return Pending(self, question, settled=Answer("sat"), known=model)
         if question.more is None:

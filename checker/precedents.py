@@ -12,7 +12,7 @@ from checker.definitions import Question
 from checker.models import Evaluator, Model
 from checker.states import FIRST, PLAIN, States
 from checker.term import Term
-from checker.trials import holds
+from checker.trials import Candidates, Trial, holds
 from isa_specs import core
 
 FLAGS = 4  # low bits of a field that may tell one form from another
@@ -28,23 +28,33 @@ class Precedents:
         self._broken = {form: paired(states, model) for form, model in broken.items()}
         self._own: dict[tuple[int, str], Model] = {}
         self._kin: dict[tuple[str, str], Model] = {}
+        self._recoded: dict[tuple[int, int], list[Model]] = {}  # by form and model
+        self._trials: dict[int, Trial] = {}  # by model
+        self._models: list[Model] = []  # all of them, so that no other one gets the identity of one
 
     def add(self, form: core.Form, region: str, model: Model) -> None:
         """Keep the model of a satisfiable question, with what the profile fixes: other questions leave that open."""
-        self._own[id(form), region] = self._kin[form.instruction, region] = Model({**self._fixed, **model.values}, model.cells)
+        kept = Model({**self._fixed, **model.values}, model.cells)
+        self._own[id(form), region] = self._kin[form.instruction, region] = kept
+        self._models.append(kept)
 
-    def candidates(self, form: core.Form, region: str, question: Question, encoded: Term, touched: Set[str]) -> Iterator[list[Model]]:
+    def candidates(self, form: core.Form, region: str, question: Question, encoded: Term, touched: Set[str]) -> Iterator[Candidates]:
         """Models worth trying, the likeliest first: what is known, then pairs of states that differ in one component ``touched``.
-        The models of a list differ only in the first state.
 
         ``encoded`` holds where the fields are an encoding of the form; the model of another form is brought to that."""
         own, kin = self._own.get((id(form), region)), self._kin.get((form.instruction, region))
         broken = self._broken.get(id(form))
-        known = [own] if own is not None else [*recoded(kin, question, encoded)] if kin is not None else []
-        if broken is not None:
-            known.append(broken)
-        for model in known:
-            yield [model, *_pairs(model, question, touched)] if question.varied else [model]
+        known = [own] if own is not None else self.recoded(form, kin, question, encoded) if kin is not None else []
+        for model in [*known, broken] if broken is not None else known:
+            trial = self._trials.setdefault(id(model), Trial(FIRST))
+            yield trial, [model, *_pairs(model, question, touched)] if question.varied else [model]
+
+    def recoded(self, form: core.Form, model: Model, question: Question, encoded: Term) -> list[Model]:
+        """See :func:`recoded`; found out once."""
+        key = id(form), id(model)
+        if key not in self._recoded:
+            self._recoded[key] = [*recoded(model, question, encoded)]
+        return self._recoded[key]
 
 
 def recoded(model: Model, question: Question, encoded: Term) -> Iterator[Model]:

@@ -5,7 +5,7 @@ To try a model costs a hundredth of asking a solver for one. What holds in a mod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from checker.models import Model, rule_of
@@ -24,21 +24,21 @@ class Trial:
 
     No more is looked at than it takes, and what does not depend on these once only; an :class:`Evaluator` looks at everything."""
 
-    def __init__(self, asserted: list[Term], varied: str = NONE):
-        self.asserted, self.varied = asserted, varied
+    def __init__(self, varied: str = NONE):
+        self.varied = varied
         self._known: dict[Term, Any] = {}
         self._loose: set[Term] = set()  # of what is known, what depends on the varied
 
-    def holds(self, model: Model) -> bool:
+    def holds(self, asserted: list[Term], model: Model) -> bool:
         """Whether all conditions are true in the model."""
-        return next(self.failing(model), None) is None
+        return next(self.failing(asserted, model), None) is None
 
-    def failing(self, model: Model) -> Iterator[Term]:
+    def failing(self, asserted: list[Term], model: Model) -> Iterator[Term]:
         """The conditions that are not true in the model."""
         for term in self._loose:
             self._known.pop(term, None)
         self._loose.clear()
-        for term in self.asserted:
+        for term in asserted:
             try:
                 found = self._value(term, model)
             except RecursionError:  # too deep a term to try
@@ -68,9 +68,13 @@ class Trial:
         return found
 
 
+Candidates = tuple[Trial, Iterable[Model]]
+"""Models to try, and what they are tried by."""
+
+
 def holds(asserted: list[Term], model: Model) -> bool:
     """Whether all of ``asserted`` are true in a model."""
-    return Trial(asserted).holds(model)
+    return Trial().holds(asserted, model)
 
 
 def near(model: Model, conditions: list[Term]) -> Model | None:
@@ -79,7 +83,7 @@ def near(model: Model, conditions: list[Term]) -> Model | None:
     one condition may have undone another, or what held before: whoever relies on the model tries it."""
     demanded = dict(filter(None, map(_demand, conditions)))
     changed = Model({**model.values, **demanded}, model.cells)
-    for condition in [*Trial(conditions).failing(changed)]:
+    for condition in [*Trial().failing(conditions, changed)]:
         free = [term for term in walk([condition]) if term.op == "var" and term.data not in demanded]
         values = ((term.data, value) for term in free for value in (0, (1 << term.width) - 1))
         tries = (changed, *(Model({**changed.values, name: value}, changed.cells) for name, value in values if len(free) <= FEW))

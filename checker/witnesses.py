@@ -13,7 +13,7 @@ from checker.models import Descent, Evaluator, Key, Model, minimise
 from checker.obligations import Asker, Pending
 from checker.replay import OUTCOME, NotReplayable, Replayed, Replayer, hex_, said
 from checker.states import FIRST, States
-from checker.trials import near
+from checker.trials import Trial, near
 from isa_specs import core
 from machine.outcomes import Trapped
 
@@ -99,7 +99,7 @@ class Witnesses:
             narrowed = self.convenient(question, attempt)
             conveniences = narrowed.asserted[len(question.asserted) :]
             adapted = None if model is None else near(model, conjuncts(self.states.terms, conveniences))
-            self.asked[key] = question, self.asker.ask(narrowed, model=True, candidates=[] if adapted is None else [[adapted]])
+            self.asked[key] = question, self.asker.ask(narrowed, model=True, candidates=[] if adapted is None else [(Trial(), [adapted])])
         return self.asked[key][1]
 
     def convenient(self, question: Question, attempt: Attempt) -> Question:

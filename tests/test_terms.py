@@ -280,11 +280,11 @@ def test_stores_leave_what_others_look_at(seed: int) -> None:
 def test_a_trial_forgets_what_depends_on_the_varied(seed: int) -> None:
     grown = Grown(seed)
     asserted = [grown.term(1, 4)[0] for _ in range(3)]
-    trial = Trial(asserted, "x8.")
+    trial = Trial("x8.")
     for _ in range(4):
         model = grown.model.copy()
         model.values |= {name: grown.random.getrandbits(8) for name in ("x8.0", "x8.1")}
-        assert trial.holds(model) == all(Evaluator(asserted)(model))
+        assert trial.holds(asserted, model) == all(Evaluator(asserted)(model))
 
 
 def test_a_model_is_brought_near_to_conditions() -> None:
