@@ -101,9 +101,10 @@ class Descent:
         self._roots = {evaluator.slots[root] for root in evaluator.roots}
         self.holds = all(self.values[at] for at in self._roots)
         self._users: list[list[int]] = [[] for _ in self.plan]
-        self._leaves: dict[str, list[int]] = {}  # variable or memory -> its term; extern operations read the model too
+        self._leaves: dict[str, list[int]] = {}  # variable -> its term
         self._cells: dict[str, list[int]] = {}  # memory -> the reads of it
         self._indirect: list[int] = []  # terms that may read any cell
+        self._calls: list[int] = []  # extern operations look up their results
         for at, (_, term, args) in enumerate(self.plan):
             for arg in args:
                 self._users[arg].append(at)
@@ -111,8 +112,10 @@ class Descent:
                 self._leaves.setdefault(term.data, []).append(at)
             elif term.op == "select" and term.args[0].op == "memory":
                 self._cells.setdefault(term.args[0].data, []).append(at)
-            elif term.op in ("select", "same", "call"):
+            elif term.op in ("select", "same"):
                 self._indirect.append(at)
+            elif term.op == "call":
+                self._calls.append(at)
 
     def step(self, changes: dict[Key, int]) -> bool:
         """Make these changes if the roots stay true, else none."""
@@ -131,12 +134,13 @@ class Descent:
 
     def _changed(self, changes: dict[Key, int], candidate: Model) -> dict[int, Any] | None:
         """The values that change with these, None if a root does not stay true."""
-        seeds = set(self._indirect)
+        seeds = set(self._calls)
         for key in changes:
             if isinstance(key, str):
                 seeds.update(self._leaves.get(key, ()))
             else:
                 memory, address = key
+                seeds.update(self._indirect)
                 seeds.update(at for at in self._cells.get(memory, ()) if self.values[self.plan[at][2][1]] == address)
         changed: dict[int, Any] = {}
         values, waiting = self.values, sorted(seeds)
