@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from checker.exitcodes import BROKEN_PIPE, INTERNAL, INTERRUPTED, USAGE, worst
+from isa_specs.keeping import default_directory, unkept
 
 if TYPE_CHECKING:
     from checker.model import Report
@@ -90,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; prints its own errors and returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, _terminated)
+    unkept()  # whoever calls this from Python may have done something before
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -113,8 +115,6 @@ def _wait_for_code() -> None:
 
 
 def _tell_unkept() -> None:
-    from isa_specs.keeping import default_directory, unkept
-
     reason = unkept()
     if reason:
         print(f"vcheck: not all could be kept in {default_directory()}: {reason}; the next run works it out again", file=sys.stderr)

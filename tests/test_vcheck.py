@@ -88,4 +88,4 @@ def test_time_limit_gives_unknown_never_a_verdict() -> None:
 
 def test_export(tmp_path: Path) -> None:
     assert run("mode_sensitive", "--instruction", "RM", "--export", str(tmp_path / "out")).returncode == 1
-    assert len(list((tmp_path / "out").glob("*.smt2"))) > 3
+    assert len(list((tmp_path / "out").glob("*.smt2"))) > 1

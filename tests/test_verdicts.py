@@ -142,7 +142,7 @@ def test_cp_67_had_the_machine_it_needed() -> None:
 def test_the_assist_breaks_theorem_1_and_keeps_the_record() -> None:
     """What it carries out in problem state is critical as soon as it is on, and yet the squares commute with it on."""
     name = "s370_vma"
-    assisted = {"SSM", "STNSM", "STOSM", "LPSW", "SPKA", "IPK", "STCTL", "ISK", "SSK", "RRB"}
+    assisted = {"SSM", "STNSM", "STOSM", "LPSW", "SPKA", "IPK", "STCTL", "ISK", "SSK", "RRB", "LRA"}
     assert theorems(name) == {"T1": "proved", "T2": "proved", "T3": "proved"}
     assert theorems(name, under_controls=False) == {"T1": "refuted", "T2": "refuted", "T3": "refuted"}
     assert set(report(name).theorems["T1"].because) == assisted
