@@ -130,6 +130,14 @@ def translated(program: str, pages: dict[int, int]) -> State:
     return state
 
 
+def test_a_table_that_ends_in_the_last_rounds() -> None:
+    """Two bytes are translated before the third one's place in the table is not there: both are as they were."""
+    state = translated(" TR 0(3,2),0(3)", {SECOND >> 12: -1})
+    state.memory["storage"].load(FIRST, bytes([1, 2, 0x80]))
+    state["gpr"][3] = SECOND - 0x40
+    harness("s370").alike(state, 1)
+
+
 @pytest.mark.parametrize("instruction", STORAGE_TO_STORAGE)
 def test_the_next_page_is_not_there(instruction: str) -> None:
     state = translated(twice(instruction.format(l=255)), {6: -1, 10: -1})

@@ -261,13 +261,15 @@ class Loop:
         return near
 
     def _journal(self, rounds: str, every: str, near: list[str]) -> None:
-        """Old bytes, all at once, unless no trap that takes back effects can come any more."""
+        """Old bytes, all at once, unless no trap that takes back effects can come any more: not behind the last round, but a round
+        that probes may be left before it."""
         body, code = self.body, self.body.code
         stores = [(site, q) for site, q in zip(self.sites, near, strict=True) if site.write]
         if not stores or not (body.after or body.hazard(self.analysis.statement(self.loop))):
             return
         body.keeps = True
-        if not body.after:
+        spared = not body.after and not self.probes
+        if spared:
             code(f"if {rounds} != {every}:")
             code.depth += 1
         for site, q in stores:
@@ -275,7 +277,7 @@ class Loop:
                 code(f"keep_run(s, {q} - {rounds} + 1, {rounds})")
             else:
                 code(f"keep_run(s, {q}, ({rounds} - 1) * {site.stride} + {site.count})")
-        if not body.after:
+        if spared:
             code.depth -= 1
 
     def _near(self, name: str, n: str, k: str, rounds: str, near: list[str], outer: bool) -> None:
