@@ -124,9 +124,9 @@ class Classifier:
             if work.turn():
                 turns.append(work)
             else:
-                finished(work.classified())
+                finished(work.classified)
                 turns.extend(later.pop(work.kin, ()))
-        return [item for item in (work.classified() for work in works) if not self.empty(item)]
+        return [item for item in (work.classified for work in works) if not self.empty(item)]
 
     def empty(self, item: Classified) -> bool:
         """Nothing happens outside the declared regions: every state there traps in every mode."""
@@ -299,7 +299,9 @@ class _Work:
                 self.ask(made, f"{kind} in user mode", define.behaviour(kind, False))
             yield
 
+    @cached_property
     def classified(self) -> Classified:
+        """What came of it, when all is answered."""
         for made in (self.restricted, self.unrestricted):
             answers = made.answers
             if self.certificate == "flow":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from checker.definitions import Question
 from checker.footprint import Footprints
-from checker.states import States
+from checker.states import PLAIN, States
 from checker.steps import Start, Step, elsewhere
 from checker.term import Term, sparse, walk
 from isa_specs import core
@@ -125,7 +125,7 @@ class Conveniences:
             assert space.base is not None
             base = start[space.base.name]
             if base.op == "var":
-                shared = str(base.data).startswith("s.")
+                shared = str(base.data).startswith(PLAIN)
                 out.append(t.eq(base, t.const(base.width, 0x0010_0000 * (number + 1) + (0 if shared else 0x0008_0000))))
         return out
 

@@ -230,7 +230,7 @@ class Definitions:
         """A virtual state from which the real machine neither reaches the monitor nor arrives at f of where the
         virtual machine arrives, or arrives there with the monitor's record out of date."""
         t, states = self.terms, self.states
-        virtual = states.free("s.")
+        virtual = states.free()
         real = states.real(virtual)
         v = self.step(virtual)
         r = self.step(real, v)

@@ -18,7 +18,7 @@ from checker.footprint import Footprints
 from checker.models import Evaluator, Model
 from checker.obligations import Asker
 from checker.regions import OUTSIDE, regions
-from checker.states import States
+from checker.states import PLAIN, States
 from checker.steps import ELSEWHERE, Step
 from checker.term import Term, walk
 from checker.terms import Terms
@@ -32,7 +32,6 @@ from machine.plain import Machine
 from machine.sampling import LegalStates, number
 from machine.state import Place, Recorder, State
 
-PREFIX = "s."
 Parts = dict[tuple[Any, ...], Any]  # values of the parts of a step, by their place in its layout
 POOL = 60
 
@@ -41,7 +40,7 @@ class Values(dict[str, int]):
     """Variables of a symbolic step as a state has them; operations unknown to the solver are carried out as by the machine."""
 
     def __init__(self, state: State, fields: Mapping[str, int]):
-        super().__init__({PREFIX + name: value for name, value in state.cells.items()})
+        super().__init__({PLAIN + name: value for name, value in state.cells.items()})
         self.update({f"field.{name}": value for name, value in fields.items()})
 
     def get(self, key: str, default: int = 0) -> int:  # type: ignore[override]
@@ -64,7 +63,7 @@ class Cells(dict[tuple[str, int], int]):
         return value
 
     def _looked_up(self, key: tuple[str, int], default: int) -> int:
-        name, index = key[0][len(PREFIX) :].removesuffix(ELSEWHERE), key[1]
+        name, index = key[0][len(PLAIN) :].removesuffix(ELSEWHERE), key[1]
         if name in self.state.arrays or name in self.state.memory:
             return self.state.get((name, index))
         place = self.machine.place(self.machine.isa.spaces[name], index, self.state, READ)
@@ -110,7 +109,7 @@ class Readings:
         sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
         self.isa, self.terms = isa, Terms()
         self.states = States(self.terms, isa, next(iter(isa.monitors.values())), {})
-        self.symbolic, self.start = self.states.symbolic, self.states.free(PREFIX)
+        self.symbolic, self.start = self.states.symbolic, self.states.free()
         self.footprints = Footprints(isa)
         self.machines = {ones: Machine(isa, oracle=lambda width, ones=ones: (1 << width) - 1 if ones else 0)  # type: ignore[misc]
                          for ones in (False, True)}
@@ -262,7 +261,7 @@ class Readings:
                 expected[name, 0] = value
                 continue
             base, overlay = value
-            require(base == PREFIX + name, f"{name} became {base}")
+            require(base == PLAIN + name, f"{name} became {base}")
             for index, cell in overlay.items():
                 place: Place | None = (name, index)
                 if name not in before.arrays and name not in before.memory:

@@ -20,6 +20,7 @@ CLASSES = {"mode": "mode", "relocation": "location", "resource": "resource", "hi
 BEHAVIOUR = ("mode", "location", "resource")
 OBSERVED = ("time", "identity")
 PLAIN = "s."  # begins the variables of a state
+HOST = "host."  # those of the real machine that are the monitor's
 FIRST = "v."  # begins the variables in which the first state of a pair differs from the second
 
 
@@ -47,9 +48,9 @@ class States:
 
     # ---- starting states -----------------------------------------------------------------
 
-    def free(self, prefix: str = PLAIN) -> Start:
+    def free(self) -> Start:
         """Any state."""
-        return self._kept(("free", prefix), lambda: Start(lambda name: unknown(self.terms, self.isa, prefix, name)))
+        return self._kept(("free",), lambda: Start(lambda name: unknown(self.terms, self.isa, PLAIN, name)))
 
     def _kept(self, key: tuple[object, ...], make: Callable[[], Start]) -> Start:
         # One object for each kind of start, so that the steps taken from it are taken once.
@@ -80,13 +81,13 @@ class States:
             return self.terms.const(keep.value.width, keep.value.value) if isinstance(keep.value, core.Const) else None
         return self.symbolic.expr(keep.value, virtual)
 
-    def allowed(self, prefix: str = PLAIN) -> Start:
+    def allowed(self) -> Start:
         """A real state while a guest runs: what the profile fixes is fixed."""
         def make(name: str) -> Term:
             fixed = self.pinned(name)
-            return unknown(self.terms, self.isa, prefix, name) if fixed is None else fixed
+            return unknown(self.terms, self.isa, PLAIN, name) if fixed is None else fixed
 
-        return self._kept(("allowed", prefix), lambda: Start(make))
+        return self._kept(("allowed",), lambda: Start(make))
 
     def real(self, virtual: Start) -> Start:
         """f(virtual): guest components as they are, the owned ones as the profile says, ``host.`` unknowns."""
@@ -94,7 +95,7 @@ class States:
             if name not in self.owned:
                 return virtual[name]
             fixed = self.pinned(name, virtual)
-            return unknown(self.terms, self.isa, "host.", name) if fixed is None else fixed
+            return unknown(self.terms, self.isa, HOST, name) if fixed is None else fixed
 
         return self._kept(("real", id(virtual)), lambda: Start(make))
 

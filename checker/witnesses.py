@@ -12,7 +12,7 @@ from checker.footprint import Footprints
 from checker.models import Descent, Evaluator, Key, Model, minimise
 from checker.obligations import Asker, Pending
 from checker.replay import OUTCOME, NotReplayable, Replayed, Replayer, hex_, said
-from checker.states import FIRST, States
+from checker.states import FIRST, HOST, PLAIN, States
 from checker.trials import Trial, near
 from isa_specs import core
 from machine.outcomes import Trapped
@@ -39,11 +39,10 @@ class Shown:
 class Witnesses:
     """Finds, simplifies and replays witnesses under one profile."""
 
-    def __init__(self, states: States, asker: Asker, isa_argument: str, replays: list[tuple[report.Witness, Replayed]] | None = None):
+    def __init__(self, states: States, asker: Asker, isa_argument: str, replays: list[tuple[report.Witness, Replayed]]):
         self.states, self.asker, self.isa = states, asker, states.isa
         self.replayer, self.conveniences = Replayer(states), Conveniences(states)
-        self.isa_argument = isa_argument
-        self.replays = [] if replays is None else replays
+        self.isa_argument, self.replays = isa_argument, replays
         self.footprints = Footprints(self.isa)
         # With the question, so that no other one gets its identity.
         self.asked: dict[tuple[int, Attempt], tuple[Question, Pending]] = {}
@@ -114,9 +113,9 @@ class Witnesses:
 
     def twin(self, name: str) -> str | None:
         """The variable of the other state for the same component."""
-        for prefix in (FIRST, "host."):
+        for prefix in (FIRST, HOST):
             if name.startswith(prefix):
-                return "s." + name[len(prefix) :]
+                return PLAIN + name[len(prefix) :]
         return None
 
     def unconfirmed(self, form: core.Form, region: str, why: str) -> Shown:
@@ -208,7 +207,7 @@ class Witnesses:
     def irrelevant(self, name: str, search: Descent) -> bool:
         """Whether the witness survives with every other value of the component's bits."""
         values, whole = search.model.values, (1 << self.isa.cells[name].width) - 1
-        keys: list[Key] = [key for key in ("s." + name, FIRST + name, "host." + name) if key in values]
+        keys: list[Key] = [key for key in (PLAIN + name, FIRST + name, HOST + name) if key in values]
         return bool(keys) and search.survives({key: search.model.get(key) ^ whole for key in keys})
 
     def storage_rows(self, replayed: Replayed) -> list[report.Row]:
