@@ -14,8 +14,8 @@ from checker.cache import Cache
 from checker.case import Case, by_instruction
 from checker.classify import Classified, Classifier, Truth
 from checker.controls import Square, Squares
-from checker.definitions import Definitions, Question
-from checker.deliveries import delivery_form, interrupt_form
+from checker.definitions import Question
+from checker.invariants import Invariants
 from checker.monitor_verdicts import Monitors
 from checker.obligations import Asker, Pending
 from checker.options import Options
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 RECURSION = 20_000  # terms are walked iteratively, but one unshared expression may still be deep
 ORDER = ("mode in user mode", "resource in user mode", "location in user mode", "control in user mode", "control", "resource", "location")
-Preserved = tuple[core.Form, list[core.Expr], Pending]  # a form, the invariants it touches, whether it breaks one
 VERDICTS = {True: "proved", False: "refuted", None: "unknown"}
 
 
@@ -72,7 +71,7 @@ class Analysis:
         asker = Asker(self.case.terms, self.case.solver)
         self.case.options.progress("classification", 0, 1)
         with self.timed("classification"):
-            preserved = self.ask_invariants(states, asker)  # for the solver to be busy with
+            preserved = Invariants(states, asker, self.case.footprints, self.case.forms)  # for the solver to be busy with
             machine = self.machine([squares for _, squares in checked.values()])
             words = Monitors(self.case)
             breaks = {name: words.witnesses(squares, asker) for name, (_, squares) in checked.items()}
@@ -83,11 +82,13 @@ class Analysis:
             lemmas = Translations(states, asker, self.case.footprints).lemmas()
             imprecise = self.case.with_trait(states, asker, "terminate", lambda define: define.imprecise())
             timed = self.time_dependent(states, asker, False), self.time_dependent(states, asker, True)
-            invariants = self.invariants(states, asker, preserved)
+            preserved.complete()
         self.case.options.progress("witnesses", 0, 1)
         with self.timed("witnesses"):
             instructions = self.instructions(witnesses, classified, checked)
+            invariants, undecided = preserved.verdicts()
             monitors = [words.verdict(name, profile, squares, asker, breaks[name]) for name, (profile, squares) in checked.items()]
+        self.case.unknown += undecided
         self.note_unknown(classified, lemmas)
         made = report.Report(
             isa=self.case.isa.name,
@@ -144,39 +145,6 @@ class Analysis:
     def time_dependent(self, states: States, asker: Asker, restricted: bool) -> list[str]:
         """Instructions for which a monitor would itself depend on time (Theorem 2)."""
         return self.case.with_trait(states, asker, "time", lambda define: define.depends_on_time(restricted))
-
-    def ask_invariants(self, states: States, asker: Asker) -> list[Preserved]:
-        """Does every instruction, every delivery and every interrupt preserve every invariant?"""
-        isa = self.case.isa
-        deliveries = [delivery_form(trap) for trap in isa.traps.values() if trap.delivery is not None]
-        bodies = [*self.case.forms, *deliveries, *map(interrupt_form, isa.interrupts.values())]
-        support = [(condition, self.case.footprints.expression(condition).reads) for _, condition in isa.invariants]
-        asked: list[Preserved] = []
-        for form in bodies:
-            writes = self.case.footprints.form(form).writes
-            touched = [condition for condition, reads in support if writes & reads]
-            if touched:
-                asked.append((form, touched, asker.ask(Definitions(states, form).breaks_invariant(touched))))
-        return asked
-
-    def invariants(self, states: States, asker: Asker, asked: list[Preserved]) -> list[report.Invariant]:
-        """The answers, invariant by invariant."""
-        found: dict[int, tuple[str, str]] = {id(condition): ("proved", "") for _, condition in self.case.isa.invariants}
-        for form, touched, pending in asked:
-            if pending.verdict == "unsat":
-                continue
-            for condition in touched:  # which of them?
-                one = asker.ask(Definitions(states, form).breaks_invariant([condition]))
-                if one.verdict == "sat" and found[id(condition)][0] != "refuted":
-                    found[id(condition)] = "refuted", form.instruction
-                elif one.verdict == "unknown" and found[id(condition)][0] == "proved":
-                    found[id(condition)] = "unknown", form.instruction
-                    self.case.unknown.append(report.Unknown(what=f"an invariant after {form.instruction}", reason=one.answer.reason))
-        out = []
-        for text, condition in self.case.isa.invariants:
-            verdict, culprit = found[id(condition)]
-            out.append(report.Invariant(text=text, verdict=verdict, instruction=culprit))  # type: ignore[arg-type]
-        return out
 
     # ---- instructions -----------------------------------------------------------------------------------
 

@@ -57,6 +57,8 @@ class Facts:
         elif condition.op == ("and" if holds else "or"):
             for arg in condition.args:
                 self._add(arg, holds)
+        elif condition.op == ("or" if holds else "and") and (open_ := self._only_open(condition, holds)) is not None:
+            self._add(open_, holds)
         elif condition.op == "eq" and condition.args[1].op == "const":
             term, value = condition.args[0].ident, condition.args[1].data
             if holds:
@@ -67,6 +69,15 @@ class Facts:
             options = _options(condition)
             if options is not None:
                 self.domains[options[0]] = self.domains.get(options[0], options[1]) & options[1]
+
+
+    def _only_open(self, condition: Term, holds: bool) -> Term | None:
+        """Of two conditions one of which makes the whole so, the one that does, if the other is known not to."""
+        a, b = condition.args
+        first, second = self.decide(a), self.decide(b)
+        if first is (not holds) and second is None:
+            return b
+        return a if second is (not holds) and first is None else None
 
 
 def _options(condition: Term) -> tuple[int, frozenset[int]] | None:
