@@ -168,8 +168,10 @@ class _Work:
         return self.owner.states.symbolic.sound_fields(self.form, self.owner.states.free(), self.define.fields)
 
     def ask(self, judgement: Judgement, name: str, question: Question) -> None:
-        candidates = self.owner.precedents.candidates(self.form, self.region, question, self.encoded, self.touched)
-        self.pending.append((judgement, name, self.owner.asker.ask(question, model=True, candidates=candidates)))
+        precedents = self.owner.precedents
+        candidates = precedents.candidates(self.form, self.region, question, self.encoded, self.touched)
+        start = precedents.start(self.form, self.region, question, self.encoded)
+        self.pending.append((judgement, name, self.owner.asker.ask(question, model=True, candidates=candidates, start=start)))
 
     def turn(self) -> bool:
         """Wait for the answers and ask what comes next; whether anything was left to ask."""
@@ -190,7 +192,9 @@ class _Work:
             if verdict == "sat":
                 judgement.witnesses[name] = pending
                 if pending.known is None:
-                    self.owner.precedents.add(self.form, self.region, pending.model())
+                    self.owner.precedents.add(self.form, self.region, pending.question, pending.model())
+            elif verdict == "unsat":
+                self.owner.precedents.refuse(self.form, self.region, pending.question)
             elif verdict == "unknown" and name != AT_ALL:  # then they are asked one by one
                 judgement.reasons.append(f"{name}: {pending.answer.reason}")
         self.pending.clear()

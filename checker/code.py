@@ -201,9 +201,12 @@ class Code:
     def _callee(self, site: object, function: Function, args: Sequence[Expr]) -> Deed:
         """A call of a function, with what its body comes to. ``site`` tells apart what it leaves undefined here and elsewhere."""
         names, given, body, place = [name for name, _ in function.params], self._all(args), self.body(function.body), id(site)
+        declared = function.span
 
         def call(run: Run, env: Locals) -> Any:
             inner = dict(zip(names, given(run, env), strict=True))
+            if len(run.trail) == 1:
+                run.step.given.update([((declared, name), term) for name, term in inner.items()])
             run.trail.append(place)
             result = body(run, inner)
             run.trail.pop()

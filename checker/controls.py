@@ -15,7 +15,7 @@ from checker.definitions import Definitions, Question
 from checker.footprint import Footprint, Footprints
 from checker.models import Model
 from checker.obligations import Asker, Pending
-from checker.precedents import recoded
+from checker.precedents import handed, recoded
 from checker.regions import regions
 from checker.solve import Solver
 from checker.states import States
@@ -109,7 +109,10 @@ class SquareChecker:
         """States to try on the square of a form, if there is one that breaks the square of ``first``."""
         if first.verdict == "sat":
             encoding = self.states.symbolic.sound_fields(form, self.states.free(), question.fields)
-            yield from ((Trial(), [model]) for model in recoded(first.model(), question, encoding))
+            model = first.model()
+            other = recoded(model, handed(first.question, model), question, encoding)
+            if other is not None:
+                yield Trial(), [other]
 
     # ---- the search for controls ----------------------------------------------------------------
 

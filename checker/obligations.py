@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from checker.conditions import conjuncts
 from checker.definitions import Question
+from checker.inversion import near
 from checker.models import Model
 from checker.smtlib import Writer
 from checker.solve import Answer, Solver
@@ -75,18 +76,21 @@ class Asker:
         self.asked = 0
         self.settled = 0
 
-    def ask(self, question: Question, *, model: bool = False, candidates: Iterable[Candidates] = ()) -> Pending:
-        """Start solving, unless one of ``candidates`` is an answer. With ``model`` it carries the values a witness is made of."""
+    def ask(
+        self, question: Question, *, model: bool = False, candidates: Iterable[Candidates] = (), start: Model | None = None
+    ) -> Pending:
+        """Start solving, unless one of ``candidates`` is an answer, or a model that is found from ``start``. With ``model`` it carries
+        the values a witness is made of."""
         if question.settled:
             if question.more is not None:
-                return self.ask(question.more(), model=model, candidates=candidates)
+                return self.ask(question.more(), model=model, candidates=candidates, start=start)
             self.settled += 1
             return Pending(self, question, settled=Answer("unsat"))
         asserted = conjuncts(self.terms, question.asserted)
         if not asserted and not model:
             self.settled += 1
             return Pending(self, question, settled=Answer("sat"))
-        found = self.precedent(question, asserted, list(candidates))
+        found = self.precedent(question, asserted, list(candidates), start)
         if found is not None:
             return found
         text, looks = self.writer.text(asserted)
@@ -96,19 +100,17 @@ class Asker:
         wanted = [(self.writer.value(term), term) for term in self.wanted(looks)]
         return Pending(self, question, self.solver.submit(text, list(dict.fromkeys(name for name, _ in wanted))), wanted)
 
-    def precedent(self, question: Question, asserted: list[Term], candidates: list[Candidates]) -> Pending | None:
-        """The answer by one of ``candidates``, if it is a model of the question or of all of it."""
-        if not candidates:
-            return None
-        for trial, models in candidates:
-            for model in models:
-                if trial.holds(asserted, model) and holds(asserted, model):  # a verdict rests on it
-                    self.settled += 1
-                    return Pending(self, question, settled=Answer("sat"), known=model)
-        if question.more is None:
+    def precedent(self, question: Question, asserted: list[Term], candidates: list[Candidates], start: Model | None) -> Pending | None:
+        """The answer by one of ``candidates``, or else by a model near to ``start``, if it is a model of the question or of all of it."""
+        tried = (model for trial, models in candidates for model in models if trial.holds(asserted, model))
+        found = next(tried, None) or (near(start, asserted) if start is not None else None)
+        if found is not None and holds(asserted, found):  # a verdict rests on it
+            self.settled += 1
+            return Pending(self, question, settled=Answer("sat"), known=found)
+        if question.more is None or not (candidates or start):
             return None
         whole = question.more()
-        return None if whole.settled else self.precedent(whole, conjuncts(self.terms, whole.asserted), candidates)
+        return None if whole.settled else self.precedent(whole, conjuncts(self.terms, whole.asserted), candidates, start)
 
     def wanted(self, looks: list[Term]) -> list[Term]:
         """Every variable, and for every cell looked at its address and its contents before the step."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 
 from checker.definitions import Question
+from checker.inversion import Inversion, brought
 from checker.models import Evaluator, Model
 from checker.states import FIRST, PLAIN, States
+from checker.steps import Parameter, Step
 from checker.term import Term
-from checker.trials import Candidates, Trial, holds
+from checker.trials import Candidates, Trial
 from isa_specs import core
 
-FLAGS = 4  # low bits of a field that may tell one form from another
+Given = Mapping[Parameter, int]
+"""Values of the parameters of functions."""
 
 
 class Precedents:
@@ -27,46 +30,72 @@ class Precedents:
         self._fixed = {PLAIN + name: term.data for name in states.owned if (term := allowed[name]).is_const}
         self._broken = {form: paired(states, model) for form, model in broken.items()}
         self._own: dict[tuple[int, str], Model] = {}
-        self._kin: dict[tuple[str, str], Model] = {}
-        self._recoded: dict[tuple[int, int], list[Model]] = {}  # by form and model
+        self._kin: dict[tuple[str, str], tuple[Model, Given]] = {}
+        self._refused: set[tuple[str, str, str, bool]] = set()
+        self._recoded: dict[tuple[int, int], Model | None] = {}  # by form and model
         self._trials: dict[int, Trial] = {}  # by model
         self._models: list[Model] = []  # all of them, so that no other one gets the identity of one
 
-    def add(self, form: core.Form, region: str, model: Model) -> None:
+    def add(self, form: core.Form, region: str, question: Question, model: Model) -> None:
         """Keep the model of a satisfiable question, with what the profile fixes: other questions leave that open."""
         kept = Model({**self._fixed, **model.values}, model.cells)
-        self._own[id(form), region] = self._kin[form.instruction, region] = kept
+        self._own[id(form), region] = kept
+        self._kin[form.instruction, region] = kept, handed(question, kept)
         self._models.append(kept)
+
+    def refuse(self, form: core.Form, region: str, question: Question) -> None:
+        """A question has no model: then the same question about the other forms of the instruction mostly has none."""
+        self._refused.add((form.instruction, region, question.name, question.restricted))
+
+    def start(self, form: core.Form, region: str, question: Question, encoded: Term) -> Model | None:
+        """A model from where one of the question may be found, if that is likely at all."""
+        if (form.instruction, region, question.name, question.restricted) in self._refused:
+            return None
+        return next(iter(self.known(form, region, question, encoded)), None)
+
+    def known(self, form: core.Form, region: str, question: Question, encoded: Term) -> list[Model]:
+        """Models of other questions about the form, or else about others of the instruction, brought to an ``encoded`` one of the form."""
+        own, kin = self._own.get((id(form), region)), self._kin.get((form.instruction, region))
+        if own is None and kin is not None:
+            own = self.recoded(form, *kin, question, encoded)
+        return [model for model in (own, self._broken.get(id(form))) if model is not None]
 
     def candidates(self, form: core.Form, region: str, question: Question, encoded: Term, touched: Set[str]) -> Iterator[Candidates]:
         """Models worth trying, the likeliest first: what is known, then pairs of states that differ in one component ``touched``.
 
         ``encoded`` holds where the fields are an encoding of the form; the model of another form is brought to that."""
-        own, kin = self._own.get((id(form), region)), self._kin.get((form.instruction, region))
-        broken = self._broken.get(id(form))
-        known = [own] if own is not None else self.recoded(form, kin, question, encoded) if kin is not None else []
-        for model in [*known, broken] if broken is not None else known:
+        for model in self.known(form, region, question, encoded):
             trial = self._trials.setdefault(id(model), Trial(FIRST))
             yield trial, [model, *_pairs(model, question, touched)] if question.varied else [model]
 
-    def recoded(self, form: core.Form, model: Model, question: Question, encoded: Term) -> list[Model]:
+    def recoded(self, form: core.Form, model: Model, operands: Given, question: Question, encoded: Term) -> Model | None:
         """See :func:`recoded`; found out once."""
         key = id(form), id(model)
         if key not in self._recoded:
-            self._recoded[key] = [*recoded(model, question, encoded)]
+            self._recoded[key] = recoded(model, operands, question, encoded)
         return self._recoded[key]
 
 
-def recoded(model: Model, question: Question, encoded: Term) -> Iterator[Model]:
-    """The model of another form if it is an encoding of this one, else with a bit of a field changed so that it is."""
-    if holds([encoded], model):
-        yield model
-        return
-    for field in question.fields.values():
-        for bit in range(min(field.width, FLAGS) if field.op == "var" else 0):
-            candidate = Model({**model.values, field.data: model.get(field.data) ^ 1 << bit}, model.cells)
-            if holds([encoded], candidate):
-                yield candidate
+def recoded(model: Model, operands: Given, question: Question, encoded: Term) -> Model | None:
+    """The model of another form with fields changed so that it is an encoding of this one. What this form's body gives to functions has
+    the values ``operands`` to them in that other form, as far as that can be had: the operands are the same, wherever they come from."""
+    fields = {field.data for field in question.fields.values() if field.op == "var"}
+    search = Inversion(model, fields)
+    if not search.reach([encoded]):
+        return None
+    given = _stated(question).given.items()
+    return brought(search.model, [(term, operands[parameter], -1) for parameter, term in given if parameter in operands])
+
+
+def handed(question: Question, model: Model) -> Given:
+    """What a form's body gives to functions in a model of a question."""
+    terms = _stated(question).given
+    return dict(zip(terms, Evaluator([*terms.values()])(model), strict=True))
+
+
+def _stated(question: Question) -> Step:
+    """The step from the state whose variables are plain: of a pair the second, of a square the virtual one."""
+    return question.runs[0 if question.name == "square" else -1][1]
 
 
 def _pairs(model: Model, question: Question, touched: Set[str]) -> Iterator[Model]:

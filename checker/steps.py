@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from checker.term import Term
 from checker.terms import Terms
 from isa_specs import core
+from isa_specs.diagnostics import Span
 
 ELSEWHERE = "@elsewhere"
+
+Parameter = tuple[Span, str]
+"""A parameter of a function, whatever widths it is called with."""
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Step:
     label: str = ""
     moved: dict[str, core.Space] = field(default_factory=dict)  # tables accessed after their base was assigned
     marks: dict[str, Term] = field(default_factory=dict)
+    given: dict[Parameter, Term] = field(default_factory=dict)  # what functions are given that the body itself calls
     assumed: dict[object, Term] = field(default_factory=dict)  # conditions taken to hold, or not to, for being in a region, by their place
 
     def fits(self, start: Start) -> bool:

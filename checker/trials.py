@@ -1,4 +1,4 @@
-"""Whether conditions hold in a model, looking at no more than it takes, and models brought near to where they do.
+"""Whether conditions hold in a model, looking at no more than it takes.
 
 To try a model costs a hundredth of asking a solver for one. What holds in a model is satisfiable whoever found the model.
 """
@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from checker.models import Model, rule_of
-from checker.term import Term, walk
+from checker.term import Term
 from isa_specs.ops import OPERATORS
 
-FEW = 6  # variables of a condition that are worth trying one by one
 NONE = "\0"  # begins no name
 LEAVES = "var", "memory"
 
@@ -35,18 +34,22 @@ class Trial:
 
     def failing(self, asserted: list[Term], model: Model) -> Iterator[Term]:
         """The conditions that are not true in the model."""
-        for term in self._loose:
-            self._known.pop(term, None)
-        self._loose.clear()
+        self.forget()
         for term in asserted:
             try:
-                found = self._value(term, model)
+                found = self.value(term, model)
             except RecursionError:  # too deep a term to try
                 found = False
             if not found:
                 yield term
 
-    def _value(self, term: Term, model: Model) -> Any:
+    def forget(self) -> None:
+        """Another model is tried."""
+        for term in self._loose:
+            self._known.pop(term, None)
+        self._loose.clear()
+
+    def value(self, term: Term, model: Model) -> Any:
         """The value of a term; recursive, for there are millions of them."""
         known = self._known
         found = known.get(term)
@@ -56,12 +59,12 @@ class Trial:
         plain = _PLAIN.get(op)
         if plain is not None and len(args) == 2:
             a, b = args
-            found = plain(a.width, self._value(a, model), self._value(b, model)) & ((1 << term.width) - 1)
+            found = plain(a.width, self.value(a, model), self.value(b, model)) & ((1 << term.width) - 1)
         elif op == "ite":
-            args = args[0], args[1] if self._value(args[0], model) else args[2]
-            found = self._value(args[1], model)
+            args = args[0], args[1] if self.value(args[0], model) else args[2]
+            found = self.value(args[1], model)
         else:
-            found = rule_of(term)(model, term, [self._value(arg, model) for arg in args])
+            found = rule_of(term)(model, term, [self.value(arg, model) for arg in args])
         known[term] = found
         if not self._loose.isdisjoint(args) or (op in LEAVES and term.data.startswith(self.varied)):
             self._loose.add(term)
@@ -75,30 +78,3 @@ Candidates = tuple[Trial, Iterable[Model]]
 def holds(asserted: list[Term], model: Model) -> bool:
     """Whether all of ``asserted`` are true in a model."""
     return Trial().holds(asserted, model)
-
-
-def near(model: Model, conditions: list[Term]) -> Model | None:
-    """A model like this one brought to where ``conditions`` hold: variables have the values that conditions demand of them; for what
-    still does not hold a variable is brought to its least or its greatest value. None where that is not enough. What was done for
-    one condition may have undone another, or what held before: whoever relies on the model tries it."""
-    demanded = dict(filter(None, map(_demand, conditions)))
-    changed = Model({**model.values, **demanded}, model.cells)
-    for condition in [*Trial().failing(conditions, changed)]:
-        free = [term for term in walk([condition]) if term.op == "var" and term.data not in demanded]
-        values = ((term.data, value) for term in free for value in (0, (1 << term.width) - 1))
-        tries = (changed, *(Model({**changed.values, name: value}, changed.cells) for name, value in values if len(free) <= FEW))
-        found = next((each for each in tries if holds([condition], each)), None)
-        if found is None:
-            return None
-        changed = found
-    return changed
-
-
-def _demand(condition: Term) -> tuple[str, int] | None:
-    """The variable and its only value, where a condition says no more than that."""
-    if condition.op == "var":
-        return condition.data, 1
-    if condition.op in ("eq", "xor") and condition.args[0].op == "var" and condition.args[1].is_const:
-        variable, value = condition.args
-        return variable.data, value.data if condition.op == "eq" else 1 - value.data
-    return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from checker import model as report
-from checker.conditions import conjuncts
 from checker.conveniences import Conveniences
 from checker.definitions import Question
 from checker.footprint import Footprints
@@ -13,7 +13,6 @@ from checker.models import Descent, Evaluator, Key, Model, minimise
 from checker.obligations import Asker, Pending
 from checker.replay import OUTCOME, NotReplayable, Replayed, Replayer, hex_, said
 from checker.states import FIRST, HOST, PLAIN, States
-from checker.trials import Trial, near
 from isa_specs import core
 from machine.outcomes import Trapped
 
@@ -60,8 +59,7 @@ class Witnesses:
         """Attempt by attempt, until a witness is replayed."""
         problem = ""
         disputed: Shown | None = None
-        for attempt in ATTEMPTS:
-            pending = self.ask(question, model, attempt)
+        for pending in self.answers(question, model):
             if pending.verdict != "sat":
                 problem = problem or (
                     "no witness that can be laid out on the machine" if pending.verdict == "unsat" else pending.answer.reason
@@ -91,14 +89,19 @@ class Witnesses:
         if self.ask(question, model, ATTEMPTS[0]).known is not None:
             self.find(question, form, region, model)
 
+    def answers(self, question: Question, model: Model | None) -> Iterator[Pending]:
+        """Attempt by attempt; the solver's own where the witness near to a model will not do."""
+        for attempt in ATTEMPTS:
+            pending = self.ask(question, model, attempt)
+            yield pending
+            if pending.known is not None:
+                yield self.asker.ask(self.convenient(question, attempt), model=True)
+
     def ask(self, question: Question, model: Model | None, attempt: Attempt) -> Pending:
         """Ask once, unless a model near to one of the question will do."""
         key = id(question), attempt
         if key not in self.asked:
-            narrowed = self.convenient(question, attempt)
-            conveniences = narrowed.asserted[len(question.asserted) :]
-            adapted = None if model is None else near(model, conjuncts(self.states.terms, conveniences))
-            self.asked[key] = question, self.asker.ask(narrowed, model=True, candidates=[] if adapted is None else [(Trial(), [adapted])])
+            self.asked[key] = question, self.asker.ask(self.convenient(question, attempt), model=True, start=model)
         return self.asked[key][1]
 
     def convenient(self, question: Question, attempt: Attempt) -> Question:

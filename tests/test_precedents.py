@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from toys import judge, toy
 
-import checker.witnesses
+import checker.obligations
 from checker.analysis import analyse
 from checker.model import Report, Statistics
 from checker.models import Model
@@ -36,7 +36,7 @@ def try_nothing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def forget() -> None:
         monkeypatch.setattr(Precedents, "candidates", untried)
-        monkeypatch.setattr(checker.witnesses, "near", lambda model, conditions: None)
+        monkeypatch.setattr(checker.obligations, "near", lambda model, conditions: None)
 
     return forget
 

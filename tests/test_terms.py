@@ -13,7 +13,7 @@ from checker.smtlib import Writer
 from checker.solve import Solver
 from checker.term import Term, apart, sparse
 from checker.terms import Terms
-from checker.trials import Trial, holds, near
+from checker.trials import Trial, holds
 from isa_specs.ops import OPERATORS
 
 WIDTHS = (1, 3, 8, 13, 16)
@@ -285,16 +285,6 @@ def test_a_trial_forgets_what_depends_on_the_varied(seed: int) -> None:
         model = grown.model.copy()
         model.values |= {name: grown.random.getrandbits(8) for name in ("x8.0", "x8.1")}
         assert trial.holds(asserted, model) == all(Evaluator(asserted)(model))
-
-
-def test_a_model_is_brought_near_to_conditions() -> None:
-    t, below = Terms(), OPERATORS["ult"]
-    x, limit, flag, free = t.var("x", 8), t.var("limit", 8), t.var("flag", 1), t.var("free", 8)
-    model = Model({"x": 3, "limit": 7, "flag": 1, "free": 9}, {("m", 4): 5})
-    conditions = [t.negate(flag), t.eq(x, t.const(8, 0x20)), t.negate(t.apply(below, (limit, t.add(x, t.const(8, 3)))))]
-    assert near(model, conditions) == Model({"x": 0x20, "limit": 0xFF, "flag": 0, "free": 9}, {("m", 4): 5})
-    assert model.values["x"] == 3
-    assert near(model, [t.both(t.apply(below, (t.const(8, 5), free)), t.apply(below, (free, t.const(8, 8))))]) is None
 
 
 def test_conjuncts_of_shared_conditions_are_few() -> None:
