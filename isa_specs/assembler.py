@@ -94,17 +94,20 @@ class Assembler:
             for mnemonic in template.mnemonics:
                 self.by_mnemonic.setdefault(mnemonic, []).append(form)
         self.registers = set[str]().union(*(template.registers for template in self.templates.values()))
-        self._searched = {form: self._prefixes_behind(form) for form in isa.forms}
+        self._searched: dict[Form, list[str]] = {}  # found when first asked for: disassembling seldom asks
 
     def _prefixes_behind(self, form: Form) -> list[str]:
         """The prefix groups on which the form's condition or the shape of its memory operand depends."""
+        if form in self._searched:
+            return self._searched[form]
         names = field_names(form.where)
         if any(isinstance(part, ModRMOperand) for part in self.templates[form].operands):
             names.add("addrsize")
         for name in reversed(self.isa.contexts):
             if name in names:
                 names |= field_names(self.isa.contexts[name])
-        return [name for name in self.isa.prefixes if name in names]
+        found = self._searched[form] = [name for name in self.isa.prefixes if name in names]
+        return found
 
     # ---- text to bytes ----------------------------------------------------------------------------------
 
@@ -171,7 +174,7 @@ class Assembler:
         if any(fields.get(name, value) != value for name, value in explicit.items()):
             raise OperandError("a prefix contradicts an operand", 2)
         given = {name: fields.get(name, explicit.get(name)) for name in self.isa.prefixes}
-        free = [name for name in self._searched[form] if given[name] is None]
+        free = [name for name in self._prefixes_behind(form) if given[name] is None]
         domains = [sorted({0} | {value for _, value in self.isa.prefixes[name].bytes}) for name in free]
         for values in product(*domains):
             prefixes = {name: value or 0 for name, value in given.items()} | dict(zip(free, values, strict=True))

@@ -214,7 +214,9 @@ def check_round_trip(isa: Isa, form: Form, seed: int) -> None:
     back = decode(isa, padded(again), contexts)
     assert back is not None
     assert len(again) <= len(data), "the assembler takes the shortest"
-    assert disassemble(isa, back, address) == text
+    shown = disassemble(isa, back, address)
+    assert shown == text or back.form is not form, "a shorter form may write an operand its own way"
+    assert assemble(isa, shown, address, contexts) == again
     assert [back.fields[name] for name in isa.prefixes] == [found.fields[name] for name in isa.prefixes]
     if back.form is form:
         assert same_meaning(isa, form, found) == same_meaning(isa, form, back)

@@ -96,7 +96,7 @@ MOST = 10**31 - 1
 numbers = st.integers(-MOST, MOST) | st.integers(-99, 99) | st.integers(0, 31).map(lambda n: 10**n - 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(["fa", "fb"]), numbers, numbers, st.integers(1, 16), st.integers(1, 16))
 def test_sums_are_exact(op: str, a: int, b: int, m: int, n: int) -> None:
     a, b = (abs(x) % 10 ** (2 * k - 1) * (-1 if x < 0 else 1) for x, k in ((a, m), (b, n)))
@@ -107,7 +107,7 @@ def test_sums_are_exact(op: str, a: int, b: int, m: int, n: int) -> None:
     assert cc == (3 if abs(exact) >= room else 1 if exact < 0 else 2 if exact > 0 else 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(numbers, numbers, st.integers(2, 16), st.integers(1, 8))
 def test_products_and_quotients_are_exact(a: int, b: int, m: int, n: int) -> None:
     n = min(n, m - 1)
@@ -269,7 +269,6 @@ def nearest_to_zero(exact: Fraction) -> int:
     return (exact < 0) << 63 | characteristic << 56 | int(fraction * (1 << 56))
 
 
-@settings(deadline=None)
 @given(characteristics, fractions, characteristics, fractions, st.booleans())
 def test_long_products_and_quotients_are_exact_but_for_digits_that_are_cut_off(c: int, f: int, d: int, g: int, minus: bool) -> None:
     a, b = c << 56 | f, minus << 63 | d << 56 | g
@@ -279,7 +278,6 @@ def test_long_products_and_quotients_are_exact_but_for_digits_that_are_cut_off(c
         assert state["fpr"][0] == nearest_to_zero(exact)
 
 
-@settings(deadline=None)
 @given(characteristics, fractions, fractions)
 def test_long_sums_within_one_characteristic_are_exact(c: int, f: int, g: int) -> None:
     a, b = c << 56 | f, c << 56 | g

@@ -118,7 +118,7 @@ class Grown:
         return memory, cells
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, 2**32))
 def test_a_term_has_the_value_it_was_built_for(seed: int) -> None:
     grown = Grown(seed)
@@ -128,7 +128,7 @@ def test_a_term_has_the_value_it_was_built_for(seed: int) -> None:
     assert not holds([grown.terms.negate(grown.terms.eq(term, grown.terms.const(term.width, value)))], grown.model)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32))
 def test_addresses_said_to_be_apart_differ(seed: int) -> None:
     grown = Grown(seed)
@@ -143,7 +143,7 @@ def test_addresses_said_to_be_apart_differ(seed: int) -> None:
             assert not apart(a, b) or x != y
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32))
 def test_choices_by_number(seed: int) -> None:
     pick, t = random.Random(seed), Terms()
@@ -184,7 +184,7 @@ def filled(seed: int) -> Grown:
     return grown
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32), st.integers(0, 12))
 def test_reads_find_what_was_written(seed: int, writes: int) -> None:
     grown = filled(seed)
@@ -194,7 +194,7 @@ def test_reads_find_what_was_written(seed: int, writes: int) -> None:
     assert Evaluator(read)(grown.model) == [cells[at] for _, at in places]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32), st.integers(0, 6), st.integers(0, 6), st.integers(1, 3))
 def test_memories_are_the_same_when_all_their_cells_are(seed: int, writes: int, others: int, some: int) -> None:
     grown = filled(seed)
@@ -208,7 +208,7 @@ def test_memories_are_the_same_when_all_their_cells_are(seed: int, writes: int, 
     assert partly or not same
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32), st.integers(0, 5))
 def test_every_address_is_near_one_that_is_kept(seed: int, granule: int) -> None:
     grown = Grown(seed)
@@ -247,7 +247,7 @@ def test_bytes_of_table_entries_are_apart() -> None:
     assert all(apart(a, b) == (a is not b) for a in places for b in places)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32))
 def test_conjuncts_hold_when_all_do(seed: int) -> None:
     grown = Grown(seed)
@@ -256,7 +256,7 @@ def test_conjuncts_hold_when_all_do(seed: int) -> None:
     assert all(Evaluator(parts)(grown.model)) == all(value for _, value in made)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32))
 def test_stores_leave_what_others_look_at(seed: int) -> None:
     """Of a chain of stores some memories are looked at once more, wanted themselves, or chosen between."""
@@ -275,7 +275,7 @@ def test_stores_leave_what_others_look_at(seed: int) -> None:
     assert evaluator(model) == evaluator(model)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32))
 def test_a_trial_forgets_what_depends_on_the_varied(seed: int) -> None:
     grown = Grown(seed)

@@ -20,6 +20,7 @@ JOURNAL_BYTES = slots.UNDO_BYTES << 22  # an instruction takes at most 2**20 ope
 DECODED_TABLE = slots.DECODED_BYTES * (slots.DECODED_ENTRIES + 1)
 FILL_LIMIT = 1 << 26
 SPAN = 1 << 12  # pages whose flags are looked at together
+STORED = bytes(flag & 1 for flag in range(256))  # of a page's flags whether it was stored to
 _WORD = (1 << 64) - 1
 
 
@@ -270,9 +271,11 @@ class Cells(MutableMapping[int, int]):
             yield from range(self.installed + (1 << PAGE) - 1 >> PAGE)
             return
         for start in range(0, len(self.flags), SPAN):  # of a large space hardly any page is touched
-            flags = bytes(self.flags[start : start + SPAN])
-            if flags != bytes(len(flags)):
-                yield from (page for page, flag in enumerate(flags, start) if flag & 1 and page << PAGE < self.buffer.size)
+            stored = bytes(self.flags[start : start + SPAN]).translate(STORED)
+            at = stored.find(1)
+            while at >= 0 and start + at << PAGE < self.buffer.size:
+                yield start + at
+                at = stored.find(1, at + 1)
 
     def page(self, number: int) -> bytes:
         """The contents of a page as they lie in the host."""
