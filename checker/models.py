@@ -35,15 +35,12 @@ class Model:
     def get(self, key: Key) -> int:
         return self.values.get(key, 0) if isinstance(key, str) else self.cells.get(key, 0)
 
-    def but(self, changes: dict[Key, int]) -> Model:
-        """A model that differs in these."""
-        changed = self.copy()
+    def put(self, changes: dict[Key, int]) -> None:
         for key, value in changes.items():
             if isinstance(key, str):
-                changed.values[key] = value
+                self.values[key] = value
             else:
-                changed.cells[key] = value
-        return changed
+                self.cells[key] = value
 
 
 class Evaluator:
@@ -56,18 +53,14 @@ class Evaluator:
         self.plan = [(rule_of(term), term, tuple([self.slots[arg] for arg in term.args])) for term in order]
 
     @cached_property
-    def _quick(self) -> list[tuple[Callable[..., Any] | None, int, int, tuple[int, ...], Rule, Term]]:
-        """The plan for when only the values of the roots are wanted: operators and choices without a call of their rule, and stores to
-        memories that nobody else looks at in place, for a copy at each of thousands takes quadratic time."""
+    def _quick(self) -> list[Quick]:
+        """The plan for when only the values of the roots are wanted: stores to memories that nobody else looks at in place, for a copy
+        at each of thousands takes quadratic time."""
         users = Counter([arg for _, _, args in self.plan for arg in args] + [self.slots[root] for root in self.roots])
-        quick: list[tuple[Callable[..., Any] | None, int, int, tuple[int, ...], Rule, Term]] = []
+        quick: list[Quick] = []
         for rule, term, args in self.plan:
-            row = OPERATORS.get(term.op)
-            if row is not None and len(args) == 2:
-                quick.append((row.plain, term.args[0].width, (1 << term.width) - 1, args, rule, term))
-            else:
-                own = term.op == "store" and term.args[0].op == "store" and users[args[0]] == 1
-                quick.append((None, 0, 0, args, _store_in_place if own else rule, term))
+            own = term.op == "store" and term.args[0].op == "store" and users[args[0]] == 1
+            quick.append((*_binary(term), args, _store_in_place if own else rule, term))
         return quick
 
     def values(self, model: Model) -> list[Any]:
@@ -96,8 +89,9 @@ class Descent:
     Only terms that get another value are evaluated again."""
 
     def __init__(self, evaluator: Evaluator, model: Model):
-        self.plan, self.model = evaluator.plan, model
+        self.plan, self.model = evaluator.plan, model.copy()
         self.values = evaluator.values(model)
+        self._quick = [(*_binary(term), args, rule, term) for rule, term, args in self.plan]
         self._roots = {evaluator.slots[root] for root in evaluator.roots}
         self.holds = all(self.values[at] for at in self._roots)
         self._users: list[list[int]] = [[] for _ in self.plan]
@@ -119,21 +113,45 @@ class Descent:
 
     def step(self, changes: dict[Key, int]) -> bool:
         """Make these changes if the roots stay true, else none."""
-        candidate = self.model.but(changes)
-        changed = self._changed(changes, candidate)
-        if changed is None:
-            return False
-        for at, value in changed.items():
-            self.values[at] = value
-        self.model = candidate
-        return True
+        return self._make(changes) is not None
 
     def survives(self, changes: dict[Key, int]) -> bool:
         """Whether the roots are true and would stay so."""
-        return self.holds and self._changed(changes, self.model.but(changes)) is not None
+        undo = self._make(changes) if self.holds else None
+        if undo is not None:
+            self._take_back(*undo)
+        return undo is not None
 
-    def _changed(self, changes: dict[Key, int], candidate: Model) -> dict[int, Any] | None:
-        """The values that change with these, None if a root does not stay true."""
+    def _make(self, changes: dict[Key, int]) -> tuple[dict[Key, int], list[tuple[int, Any]]] | None:
+        """Make changes; returns what there was before, of the model and of the values that changed. None, and nothing made, if a root
+        turned false."""
+        seeds = self._seeds(changes)
+        before = {key: self.model.get(key) for key in changes}
+        self.model.put(changes)
+        past: list[tuple[int, Any]] = []
+        values, waiting = self.values, sorted(seeds)
+        while waiting:
+            at = heappop(waiting)
+            plain, width, mask, args, rule, term = self._quick[at]
+            if plain is not None:
+                value = plain(width, values[args[0]], values[args[1]]) & mask
+            else:
+                value = rule(self.model, term, [values[arg] for arg in args])
+            if value == values[at]:
+                continue
+            past.append((at, values[at]))
+            values[at] = value
+            if at in self._roots and not value:
+                self._take_back(before, past)
+                return None
+            for user in self._users[at]:
+                if user not in seeds:
+                    seeds.add(user)
+                    heappush(waiting, user)
+        return before, past
+
+    def _seeds(self, changes: dict[Key, int]) -> set[int]:
+        """The terms that look at what is to be changed."""
         seeds = set(self._calls)
         for key in changes:
             if isinstance(key, str):
@@ -142,25 +160,25 @@ class Descent:
                 memory, address = key
                 seeds.update(self._indirect)
                 seeds.update(at for at in self._cells.get(memory, ()) if self.values[self.plan[at][2][1]] == address)
-        changed: dict[int, Any] = {}
-        values, waiting = self.values, sorted(seeds)
-        while waiting:
-            at = heappop(waiting)
-            rule, term, args = self.plan[at]
-            value = rule(candidate, term, [changed[arg] if arg in changed else values[arg] for arg in args])
-            if value == values[at]:
-                continue
-            if at in self._roots and not value:
-                return None
-            changed[at] = value
-            for user in self._users[at]:
-                if user not in seeds:
-                    seeds.add(user)
-                    heappush(waiting, user)
-        return changed
+        return seeds
+
+    def _take_back(self, before: dict[Key, int], past: list[tuple[int, Any]]) -> None:
+        self.model.put(before)
+        for at, value in past:
+            self.values[at] = value
 
 
 Rule = Callable[[Model, Term, list[Any]], Any]
+
+
+Quick = tuple[Callable[..., int] | None, int, int, tuple[int, ...], Rule, Term]
+"""A binary operator (or None), the width of its operands, the mask of its result, the slots of the operands; a rule for all others."""
+
+
+def _binary(term: Term) -> tuple[Callable[..., int] | None, int, int]:
+    """Operators of two operands, without a call of their rule."""
+    row = OPERATORS.get(term.op)
+    return (None, 0, 0) if row is None or len(term.args) != 2 else (row.plain, term.args[0].width, (1 << term.width) - 1)
 
 
 def _select(model: Model, term: Term, args: list[Any]) -> int:
