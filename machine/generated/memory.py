@@ -19,7 +19,8 @@ from machine.state import Memory
 JOURNAL_BYTES = slots.UNDO_BYTES << 22  # an instruction takes at most 2**20 operations, of at most 4 pieces in bundled descriptions
 DECODED_TABLE = slots.DECODED_BYTES * (slots.DECODED_ENTRIES + 1)
 FILL_LIMIT = 1 << 26
-SPAN = 1 << 12  # pages whose flags are looked at together
+SPAN = 1 << 16  # pages whose flags are looked at together
+UNTOUCHED = bytes(SPAN)
 STORED = bytes(flag & 1 for flag in range(256))  # of a page's flags whether it was stored to
 _WORD = (1 << 64) - 1
 
@@ -271,7 +272,10 @@ class Cells(MutableMapping[int, int]):
             yield from range(self.installed + (1 << PAGE) - 1 >> PAGE)
             return
         for start in range(0, len(self.flags), SPAN):  # of a large space hardly any page is touched
-            stored = bytes(self.flags[start : start + SPAN]).translate(STORED)
+            flags = self.flags[start : start + SPAN]
+            if flags == UNTOUCHED:
+                continue
+            stored = bytes(flags).translate(STORED)
             at = stored.find(1)
             while at >= 0 and start + at << PAGE < self.buffer.size:
                 yield start + at
