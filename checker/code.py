@@ -12,7 +12,7 @@ from checker.term import Term
 from checker.terms import Terms
 from isa_specs import core
 from isa_specs.core import Expr, Function, Stmt
-from isa_specs.walk import statements
+from isa_specs.walk import statements, subexpressions
 
 if TYPE_CHECKING:
     from checker.execution import Run
@@ -179,7 +179,16 @@ class Code:
 
     def _choice(self, e: core.Choice) -> Value:
         condition, then, other = self._value(e.condition), self._value(e.then), self._value(e.other)
-        return lambda run, env: run.branch(condition(run, env), then, other, env)
+        if any(isinstance(part, core.Choice | core.CallFunction) for side in (e.then, e.other) for part in subexpressions(side)):
+            return lambda run, env: run.branch(condition(run, env), then, other, env)
+
+        def either(run: Run, env: Locals) -> Term:
+            """What is known on a path makes no difference to either side, and neither side to the path."""
+            asked = condition(run, env)
+            decided = run.facts.decide(asked)
+            return run.terms.ite(asked, then(run, env), other(run, env)) if decided is None else (then if decided else other)(run, env)
+
+        return either
 
     def _call_function(self, e: core.CallFunction) -> Value:
         call, nothing = self._callee(e, e.function, e.args), self.terms.const(e.width, 0)  # where every path traps

@@ -160,11 +160,13 @@ class Run:
     def merge(self, condition: Term, then: dict[str, Term], other: dict[str, Term]) -> dict[str, Term]:
         if then is other:
             return then
-        merged = {**then, **other}
-        for name in merged:
-            a, b = then.get(name), other.get(name)
+        ite, merged = self.terms.ite, dict(then)
+        for name, b in other.items():
+            a = then.get(name)
             if a is not b:
-                merged[name] = self.terms.ite(condition, a or self.before(name), b or self.before(name))
+                merged[name] = ite(condition, a or self.before(name), b)
+        if len(merged) > len(other):
+            merged.update((name, ite(condition, a, self.before(name))) for name, a in then.items() if name not in other)
         return merged
 
     def loop(
