@@ -29,6 +29,7 @@ from machine.state import Memory, State
 
 CHUNK = 4096  # rows a thread takes at a time
 CACHE_LINE = 64  # bytes
+GIVE_BACK = 1 << 20  # cases after which the room is given back that storage takes which they touched: each may touch other pages
 STEPS, STATUS, ILEN, STORED = range(4)  # of what came of a case, before the arguments of its trap
 
 
@@ -57,6 +58,7 @@ class Batch:
         near = 8 * self.generated.near
         self._near = near, (8 * (self._listed + 1) - near) // CACHE_LINE + 1
         self._cases = self.code.function("cases")
+        self._ran = 0
         self._workers = [self._worker(space, bare) for _ in range(self.threads)]
 
     def _worker(self, space: str, bare: bool) -> tuple[GeneratedState, int]:
@@ -160,6 +162,11 @@ class Batch:
         """Run each row for at most ``steps`` steps, in place."""
         if rows.dtype != np.int64 or rows.ndim != 2 or rows.shape[1] != self.width or not rows.flags.c_contiguous:
             raise MachineError("a batch takes rows as rows() makes them")
+        self._ran += len(rows)
+        if self._ran > GIVE_BACK:
+            self._ran = len(rows)
+            for state, _ in self._workers:
+                state.record.give_back()
         starts = range(0, len(rows), CHUNK)
         if self.threads == 1 or len(rows) <= CHUNK:
             for start in starts:

@@ -42,6 +42,14 @@ def hide(address: int, size: int) -> None:
     _map(address, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000) | _FIXED, -1, 0)
 
 
+def resident(address: int, size: int) -> bytes:
+    """For each of the host's pages of reserved space whether it takes room: not 0 where it does; empty where the host does not tell."""
+    library, told = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(-(-size // mmap.PAGESIZE))
+    if not hasattr(library, "mincore") or library.mincore(ctypes.c_void_p(address), ctypes.c_size_t(size), told):
+        return b""
+    return told.raw
+
+
 def _map(address: int, size: int, flags: int, file: int, start: int) -> None:
     library = ctypes.CDLL(None, use_errno=True)
     library.mmap.restype = ctypes.c_void_p
@@ -50,4 +58,4 @@ def _map(address: int, size: int, flags: int, file: int, start: int) -> None:
         raise MachineError(f"{size} bytes of storage cannot be mapped: {os.strerror(ctypes.get_errno())}")
 
 
-__all__ = ["GRAIN", "Room", "hide"]
+__all__ = ["GRAIN", "Room", "hide", "resident"]

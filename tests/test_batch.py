@@ -21,6 +21,7 @@ from machine.generated.numba_route import NumbaCompiled
 from machine.jitted import JittedMachine
 from machine.outcomes import Trapped
 from machine.plain import Machine
+from machine.rooms import resident
 from machine.state import Memory
 
 START = 0x1000
@@ -108,6 +109,30 @@ def test_what_was_stored(room: int) -> None:
     assert batch.stored(rows[1]) == (None if room == 1 else {("storage", 0x400): 0x04030201, ("storage", 0x408): 0x04030201})
     assert batch.stored(rows[2]) == {("storage", 0x400): 0x04030201}
     assert str(batch.trapped(rows[2])) == "memory_trap"
+
+
+def test_storage_that_cases_touched_takes_no_room_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is loaded stays."""
+    monkeypatch.setattr("machine.batch.GIVE_BACK", 64)
+    batch = Batch(JittedMachine(load("x86")), "storage", threads=1, stores=1)
+    batch.load("storage", 0x5000, b"here")
+    storage = batch.states[0].record.spaces["storage"]
+    flat = {f"{segment}.{part}": value for segment in ("cs", "ds", "ss") for part, value in
+            {"valid": 1, "limit": 0xFFFFFFFF, "db": 1, "type": 11 if segment == "cs" else 3}.items()}
+
+    def pages_after(first: int) -> int:
+        rows = batch.rows(64)
+        for number, row in enumerate(rows):
+            batch.set(row, {"cr0.pe": 1, "eip": 0x100, **flat, "gpr": [0x01020304, *[(first + number) << 12] * 7]})
+            batch.patch(row, 0x100, bytes.fromhex("8901"))  # mov [ecx],eax
+        batch.run(rows)
+        assert [batch.stored(row) for row in rows] == [{("storage", first + number << 12): 0x01020304} for number in range(64)]
+        return sum(map(bool, resident(storage._address, len(storage.room))))
+
+    before = pages_after(0x100)
+    assert before >= 64
+    assert pages_after(0x900) < before + 8, "given back before the second run"
+    assert batch.states[0].memory["storage"][0x5000] == ord("h")
 
 
 @pytest.mark.parametrize("name", ["s370", "x86"])

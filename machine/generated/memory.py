@@ -6,6 +6,7 @@ import builtins
 import copy
 import ctypes
 import mmap
+import re
 from collections.abc import ItemsView, Iterable, Iterator, MutableMapping, Sequence
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from isa_specs.core import Isa
 from machine.errors import MachineError
 from machine.generated import slots
 from machine.generated.layout import PADDING, PAGE, Buffer, Layout, words_of
-from machine.rooms import Room, hide
+from machine.rooms import Room, hide, resident
 from machine.state import Memory
 
 JOURNAL_BYTES = slots.UNDO_BYTES << 22  # an instruction takes at most 2**20 operations, of at most 4 pieces in bundled descriptions
@@ -131,6 +132,11 @@ class Record:
             for page in list(cells.pages()):
                 cells.flags[page] = 0
         self.forget()
+
+    def give_back(self) -> None:
+        """Give the host's pages back to it that hold nothing but zeros."""
+        for cells in self.spaces.values():
+            cells.give_back()
 
     def wait_for(self, conditions: Iterable[Sequence[tuple[int, int]]]) -> None:
         """The conditions that end a run after a delivery."""
@@ -280,6 +286,15 @@ class Cells(MutableMapping[int, int]):
             while at >= 0 and start + at << PAGE < self.buffer.size:
                 yield start + at
                 at = stored.find(1, at + 1)
+
+    def give_back(self) -> None:
+        """See :meth:`Record.give_back`."""
+        size, room = mmap.PAGESIZE, self.room
+        nothing = bytes(size)
+        for found in re.finditer(rb"[^\0]", resident(self._address, len(room)) if hasattr(room, "madvise") else b""):
+            at = found.start() * size
+            if room[at : at + size] == nothing:
+                room.madvise(mmap.MADV_DONTNEED, at, size)
 
     def page(self, number: int) -> bytes:
         """The contents of a page as they lie in the host."""
