@@ -191,8 +191,8 @@ class _Work:
             judgement.answers[name] = {"sat": True, "unsat": False}.get(verdict)
             if verdict == "sat":
                 judgement.witnesses[name] = pending
-                if pending.known is None:
-                    self.owner.precedents.add(self.form, self.region, pending.question, pending.model())
+                solved = pending.known is None
+                self.owner.precedents.add(self.form, self.region, pending.question, pending.model(), solved=solved)
             elif verdict == "unsat":
                 self.owner.precedents.refuse(self.form, self.region, pending.question)
             elif verdict == "unknown" and name != AT_ALL:  # then they are asked one by one

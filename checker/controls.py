@@ -7,7 +7,6 @@ state that breaks it, and keep what that state demands of the controls as a cons
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from checker.conditions import conjuncts
@@ -21,7 +20,6 @@ from checker.solve import Solver
 from checker.states import States
 from checker.term import Term, walk
 from checker.terms import Substitution
-from checker.trials import Candidates, Trial
 from isa_specs import core
 
 MAX_ROUNDS = 400
@@ -94,8 +92,8 @@ class SquareChecker:
                 asked = None if region else questions.get(id(form))
                 question = self.fixed(asked or Definitions(self.states, form, region).square(), fix)
                 first = firsts[form.instruction]
-                candidates = () if first is form else self.like(pending[id(first)], form, question)
-                pending[id(form)] = self.asker.ask(question, model=True, candidates=candidates)
+                start = None if first is form else self.like(pending[id(first)], form, question)
+                pending[id(form)] = self.asker.ask(question, model=True, start=start)
             for form in waiting:
                 pending[id(form)].proceed()
             waiting = [form for form in waiting if pending[id(form)].verdict == "unsat" and stages[id(form)]]
@@ -105,14 +103,12 @@ class SquareChecker:
             done[id(form)] = Square(form, verdict, "smt", last if verdict == "refuted" else None, last.answer.reason)
         return Squares(self.states, controls, [done[id(form)] for form in forms], rounds, reason)
 
-    def like(self, first: Pending, form: core.Form, question: Question) -> Iterator[Candidates]:
-        """States to try on the square of a form, if there is one that breaks the square of ``first``."""
-        if first.verdict == "sat":
-            encoding = self.states.symbolic.sound_fields(form, self.states.free(), question.fields)
-            model = first.model()
-            other = recoded(model, handed(first.question, model), question, encoding)
-            if other is not None:
-                yield Trial(), [other]
+    def like(self, first: Pending, form: core.Form, question: Question) -> Model | None:
+        """A state that may break the square of a form, if there is one that breaks the square of ``first``."""
+        if first.verdict != "sat":
+            return None
+        encoding, model = self.states.symbolic.sound_fields(form, self.states.free(), question.fields), first.model()
+        return recoded(model, handed(first.question, model), question, encoding)
 
     # ---- the search for controls ----------------------------------------------------------------
 

@@ -15,12 +15,10 @@ from typing import Any
 
 from checker.models import Key, Model, rule_of
 from checker.term import Term
-from isa_specs.ops import OPERATORS
+from checker.trials import PLAIN
 
-PATIENCE = 60  # demands
+PATIENCE, EACH = 40, 15  # demands at least, and for each condition that fails to begin with
 BITS = 4  # in which numbers that must not be equal are made to differ
-
-PLAIN = {name: row.plain for name, row in OPERATORS.items()}
 
 Demand = tuple[Term, int, int]
 """A term, the value it is to have, and the mask of the bits that matter."""
@@ -31,6 +29,7 @@ def near(model: Model, conditions: list[Term]) -> Model | None:
     long."""
     search = Inversion(model)
     try:
+        search.patience = max(PATIENCE, EACH * sum(not search.value(term) for term in conditions))
         return search.looked_at(conditions) if search.reach(conditions) else None
     except RecursionError:  # too deep a term
         return None
@@ -67,13 +66,22 @@ class Inversion:
         plain = PLAIN.get(op)
         if plain is not None and len(args) == 2:
             a, b = args
-            found = plain(a.width, self.value(a), self.value(b)) & whole(term)
-            seen[term] = seen[a] | seen[b]
+            left = known.get(a)
+            if left is None:
+                left = self.value(a)
+            if (op == "and" and not left) or (op == "or" and left == whole(term)):
+                found, seen[term] = left, seen[a]
+            else:
+                right = known.get(b)
+                found = plain(a.width, left, self.value(b) if right is None else right) & whole(term)
+                seen[term] = seen[a] | seen[b]
         elif op == "ite":
-            condition = args[0]
-            taken = args[1] if self.value(condition) else args[2]
+            condition, then, other = args
+            taken = then if self.value(condition) else other
             found = self.value(taken)
             seen[term] = seen[condition] | seen[taken]
+        elif op == "const":
+            found, seen[term] = term.data, 0
         else:
             values = [self.value(arg) for arg in args]
             found = rule_of(term)(self.model, term, values)
@@ -150,7 +158,7 @@ class Inversion:
             self.model.cells[key] = value
         self._demanded[key] = mask
         bit, seen = self._bit(key), self._seen
-        for term in [term for term in self._known if seen[term] & bit]:
+        for term in [term for term, looked_at in seen.items() if looked_at & bit]:
             del self._known[term], seen[term]
 
 

@@ -34,13 +34,16 @@ class Precedents:
         self._refused: set[tuple[str, str, str, bool]] = set()
         self._recoded: dict[tuple[int, int], Model | None] = {}  # by form and model
         self._trials: dict[int, Trial] = {}  # by model
+        self._bare = Model(dict(self._fixed))
         self._models: list[Model] = []  # all of them, so that no other one gets the identity of one
 
-    def add(self, form: core.Form, region: str, question: Question, model: Model) -> None:
-        """Keep the model of a satisfiable question, with what the profile fixes: other questions leave that open."""
+    def add(self, form: core.Form, region: str, question: Question, model: Model, *, solved: bool) -> None:
+        """Keep the model of a satisfiable question, with what the profile fixes: other questions leave that open. Other forms get it
+        if it was ``solved`` for, or else the first."""
         kept = Model({**self._fixed, **model.values}, model.cells)
         self._own[id(form), region] = kept
-        self._kin[form.instruction, region] = kept, handed(question, kept)
+        if solved or (form.instruction, region) not in self._kin:
+            self._kin[form.instruction, region] = kept, handed(question, kept)
         self._models.append(kept)
 
     def refuse(self, form: core.Form, region: str, question: Question) -> None:
@@ -48,10 +51,12 @@ class Precedents:
         self._refused.add((form.instruction, region, question.name, question.restricted))
 
     def start(self, form: core.Form, region: str, question: Question, encoded: Term) -> Model | None:
-        """A model from where one of the question may be found, if that is likely at all."""
+        """A model from where one of the question may be found, if that is likely at all: without one at hand nothing but zeros, an
+        ``encoded`` form all the same."""
         if (form.instruction, region, question.name, question.restricted) in self._refused:
             return None
-        return next(iter(self.known(form, region, question, encoded)), None)
+        found = next(iter(self.known(form, region, question, encoded)), None)
+        return self.recoded(form, self._bare, {}, question, encoded) if found is None else found
 
     def known(self, form: core.Form, region: str, question: Question, encoded: Term) -> list[Model]:
         """Models of other questions about the form, or else about others of the instruction, brought to an ``encoded`` one of the form."""

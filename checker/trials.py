@@ -15,7 +15,7 @@ from isa_specs.ops import OPERATORS
 NONE = "\0"  # begins no name
 LEAVES = "var", "memory"
 
-_PLAIN = {name: row.plain for name, row in OPERATORS.items()}
+PLAIN = {name: row.plain for name, row in OPERATORS.items()}
 
 
 class Trial:
@@ -56,13 +56,24 @@ class Trial:
         if found is not None:
             return found
         op, args = term.op, term.args
-        plain = _PLAIN.get(op)
+        plain = PLAIN.get(op)
         if plain is not None and len(args) == 2:
             a, b = args
-            found = plain(a.width, self.value(a, model), self.value(b, model)) & ((1 << term.width) - 1)
+            left = known.get(a)
+            if left is None:
+                left = self.value(a, model)
+            if (op == "and" and not left) or (op == "or" and left == (1 << term.width) - 1):
+                args, found = (a,), left
+            else:
+                right = known.get(b)
+                found = plain(a.width, left, self.value(b, model) if right is None else right) & ((1 << term.width) - 1)
         elif op == "ite":
-            args = args[0], args[1] if self.value(args[0], model) else args[2]
-            found = self.value(args[1], model)
+            condition, then, other = args
+            taken = known.get(condition)
+            taken = then if (self.value(condition, model) if taken is None else taken) else other
+            args, found = (condition, taken), self.value(taken, model)
+        elif op == "const":
+            found = term.data
         else:
             found = rule_of(term)(model, term, [self.value(arg, model) for arg in args])
         known[term] = found
