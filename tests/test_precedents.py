@@ -11,10 +11,11 @@ from toys import judge, toy
 
 import checker.obligations
 from checker.analysis import analyse
+from checker.definitions import Definitions
 from checker.model import Report, Statistics
 from checker.models import Model
 from checker.options import Options
-from checker.precedents import Precedents, paired
+from checker.precedents import Precedents, handed, paired, recoded
 from checker.states import States
 from checker.terms import Terms
 from isa_specs.load import find, load, loads
@@ -76,6 +77,21 @@ def test_a_broken_square_is_a_pair_of_states() -> None:
     assert made.values["field.r"] == 2
     there = {at: value for at, value in made.cells.items() if value and not at[0].startswith("host.")}
     assert there == {("s.g", 0): 7, ("v.port", 1): 3, ("s.port", 2): 4}
+
+
+def test_another_form_gets_the_same_operands() -> None:
+    """The first form has in a field what the second reads from storage."""
+    forms = {"NEAR": "go(n ++ 4'0)", "FAR": "trap wrong when q == 2\ngo(storage(g[r], 8))"}
+    isa = loads(toy(forms, more="procedure go(to : bits(8))\n  base <- to\n"))
+    states = States(Terms(), isa, next(iter(isa.monitors.values())), {})
+    near, far = isa.forms
+    one, two = (Definitions(states, form).control(False, user_only=True) for form in (near, far))
+    model = Model({"field.n": 0xA, "s.g": 0, "s.m": 1})
+    encoded = states.symbolic.sound_fields(far, states.free(), two.fields)
+    found = recoded(model, handed(one, model), two, encoded)
+    assert found is not None
+    assert list(handed(one, model).values()) == list(handed(two, found).values()) == [0xA0]
+    assert found.cells == {("s.storage", 0): 0xA0}
 
 
 @pytest.mark.parametrize("name", ["duplicated", "hybrid_only", "paged", "x86_umip"])
