@@ -1,7 +1,7 @@
 """Campaigns: every form of a description in many states, held against each other by the three readings, and under the monitor.
 
 A campaign is a list of units, a lot of states of one form each, in an order that spreads over all forms. What a unit found depends on
-description, form, seed and lot alone; what is done is kept in the user's cache folder, under the hash of the description, this
+description, form, profile, seed and lot alone; what is done is kept in the user's cache folder, under the hash of the description, this
 program and the seed, and not done again.
 """
 
@@ -35,7 +35,8 @@ Unit = tuple[str, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked for: states a form for each comparison, 0 for none. ``instructions`` restricts it (empty: all)."""
+    """What is asked for: states a form for each comparison, 0 for none; ``monitor`` names a profile (empty: the headline, which is the
+    first). ``instructions`` restricts it (empty: all)."""
 
     spec: str
     states: dict[str, int]
@@ -43,6 +44,7 @@ class Plan:
     instructions: tuple[str, ...] = ()
     jobs: int = 1
     folder: Path | None = None
+    monitor: str = ""
 
 
 @dataclass(slots=True)
@@ -61,8 +63,9 @@ class Tally:
 class Worker:
     """Carries out units; what that takes is made when first asked for."""
 
-    def __init__(self, spec: str, seed: int):
+    def __init__(self, spec: str, seed: int, monitor: str):
         self.isa, self.spec, self.seed = load(spec), spec, seed
+        self.monitor = monitor or next(iter(self.isa.monitors), "")
         self.made: dict[str, Comparison] = {}
 
     @cached_property
@@ -75,7 +78,7 @@ class Worker:
 
     def of(self, comparison: str) -> Comparison:
         if comparison not in self.made:
-            self.made[comparison] = COMPARISONS[comparison].make(self.isa, self.spec, self.machine)
+            self.made[comparison] = COMPARISONS[comparison].make(self.isa, self.spec, self.machine, self.monitor)
         return self.made[comparison]
 
     def run(self, unit: Unit) -> Outcome:
@@ -87,7 +90,7 @@ class Campaign:
     """One plan for one description. ``tallies`` has what was found, by comparison and index of the form."""
 
     def __init__(self, plan: Plan):
-        self.plan, self.worker = plan, Worker(plan.spec, plan.seed)
+        self.plan, self.worker = plan, Worker(plan.spec, plan.seed, plan.monitor)
         self.isa: Isa = self.worker.isa
         self.done: dict[str, dict[str, Any]] = self._read()
         self._saved = time.monotonic()
@@ -110,12 +113,12 @@ class Campaign:
     def run(self, tell: Progress) -> bool:
         """Do what is not done; whether all of it was. An interrupt keeps what was done and goes on to the caller."""
         units = self.units()
-        missing = [unit for unit in units if key(unit) not in self.done]
+        missing = [unit for unit in units if self.key(unit) not in self.done]
         finished = len(units) - len(missing)
         try:
             with self._mapped(missing) as outcomes:
                 for unit, outcome in outcomes:
-                    self.done[key(unit)] = outcome.plain()
+                    self.done[self.key(unit)] = outcome.plain()
                     finished += 1
                     tell(f"{unit[0]} {self.isa.forms[unit[1]].instruction}", finished, len(units))
                     if time.monotonic() - self._saved > SAVE_EVERY:
@@ -130,7 +133,8 @@ class Campaign:
             yield ((unit, self.worker.run(unit)) for unit in units)
             return
         context = multiprocessing.get_context("spawn")
-        with context.Pool(self.plan.jobs, _begin, (self.plan.spec, self.plan.seed)) as pool:  # ended, not awaited, on the way out
+        plan = self.plan
+        with context.Pool(plan.jobs, _begin, (plan.spec, plan.seed, plan.monitor)) as pool:  # ended, not awaited, on the way out
             yield pool.imap_unordered(_unit, units)
 
     def tallies(self) -> dict[tuple[str, int], Tally]:
@@ -138,11 +142,15 @@ class Campaign:
         out: dict[tuple[str, int], Tally] = {}
         for unit in self.units():
             tally = out.setdefault(unit[:2], Tally())
-            if key(unit) in self.done:
-                tally.add(Outcome.of(self.done[key(unit)]))
+            if self.key(unit) in self.done:
+                tally.add(Outcome.of(self.done[self.key(unit)]))
         return out
 
     # ---- what is kept --------------------------------------------------------------------
+
+    def key(self, unit: Unit) -> str:
+        about = [self.worker.monitor] if COMPARISONS[unit[0]].monitored else []
+        return "/".join(map(str, [*unit, *about]))
 
     @cached_property
     def _file(self) -> Path | None:
@@ -171,19 +179,15 @@ class Campaign:
             write(self._file, text.encode())
 
 
-def key(unit: Unit) -> str:
-    return "/".join(map(str, unit))
-
-
 # ---- processes of their own -------------------------------------------------------------------
 
 _worker: Worker | None = None
 
 
-def _begin(spec: str, seed: int) -> None:
+def _begin(spec: str, seed: int, monitor: str) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes
-    _worker = Worker(spec, seed)
+    _worker = Worker(spec, seed, monitor)
 
 
 def _unit(unit: Unit) -> tuple[Unit, Outcome]:

@@ -1,7 +1,8 @@
 """An instruction in states v and f(v), in batches: whether the VM map of a profile commutes with it on the jitted machine.
 
 CACM 17(7), 1974, "Virtual machine map". What the monitor owns and nothing else depends on has another value under the
-monitor; what decides where an address lands has the guest's own, as in :mod:`machine.monitors.vmmap`.
+monitor; what decides where an address lands has the guest's own, as in :mod:`machine.monitors.vmmap`. Where the profile fixes
+or computes that, the guest's own is what the profile wants: otherwise the two would be looking at different storage.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from isa_specs.core import Const, Form, Monitor
+from isa_specs.core import Cell, Form, Monitor
 from isa_specs.encoding import EncodeError
 from machine.batch import ILEN, STATUS, STORED, random_rows
+from machine.batch_map import BatchMap
 from machine.cases import LOW_PAGES, PAGE, Backed, Background, Sampler
-from machine.errors import MachineError
+from machine.columns import Rows
 from machine.generated import slots
 from machine.generated.facts import Analysis
 from machine.jitted import JittedMachine
@@ -33,9 +35,7 @@ CODES = 40  # instructions of a lot
 PLACES = 4  # where a state of the pool has its instruction
 CANDIDATES = 80
 LOOKED_AT = 5  # squares of a lot that are looked at closely
-ALIKE = [STATUS, ILEN, STORED]  # of an outcome
-
-Rows = NDArray[np.int64]
+ALIKE = [ILEN, STORED]  # of an outcome, besides what it is
 
 
 @dataclass(slots=True)
@@ -47,51 +47,43 @@ class SquareLot:
 
 
 class BatchSquares:
-    """Squares of one profile. Raises :class:`MachineError` for a profile whose map is not made of constants."""
+    """Squares of one profile under its ``controls``. Raises :class:`MachineError` as :class:`BatchMap` does."""
 
     def __init__(self, machine: JittedMachine, profile: Monitor, controls: Mapping[str, int] | None = None):
         self.profile, self.isa, self.controls = profile, machine.isa, dict(controls or {})
+        for name, keep in profile.keeps.items():
+            if keep.how == "control":
+                self.controls.setdefault(name, 0)
         self.sampler = Sampler(machine)
         self.batch = self.sampler.batch
         self.plain = self.sampler.plain
-        self.pinned: dict[str, int] = {}
-        for name, keep in profile.keeps.items():
-            if keep.how == "control":
-                self.pinned[name] = self.controls.setdefault(name, 0)
-            elif isinstance(keep.value, Const):
-                self.pinned[name] = keep.value.value
-            elif keep.how not in ("guest", "host"):
-                raise MachineError(f"{profile.name} maps {name} to what is not a constant")
+        self.map = BatchMap(self.batch, self.plain, profile, self.controls)
         conditions = [condition for _, condition in profile.assumptions if condition is not None]
         self.legal = LegalStates(self.isa, conditions)
-        self.tied = self._tied(Analysis(self.isa))
-        self.owned = {name for name, keep in profile.keeps.items() if keep.how != "guest"}
-        self.free = self._columns(lambda name: name not in self.tied and name != self.isa.counter.name)
-        self.kept = np.zeros(self.batch.state_words, np.bool_)
-        self.kept[self._columns(lambda name: name in self.owned)] = True
-        self.varied = self._columns(lambda name: name in self.owned and name not in self.tied and name not in self.pinned)
+        located = self._located(Analysis(self.isa))
+        tied = located | {name for condition in self.legal.invariants for name in self.legal.support(condition)}
+        tied |= {name for target in tied & set(self.map.values) for name in self.map.reads[target]}
+        self.same = [(name, value) for name, (cell, value) in self.map.values.items() if name in located and not self._moves(cell)]
+        self.addresses = [cell for cell in self.isa.cells.values()
+                          if cell.name in located and cell.role.name == "relocation" and PAGE < cell.width <= 64]
+        components = {component.name for component in self.isa.components()}
+        self.free = self.map.columns(components - tied - {self.isa.counter.name})
+        self.varied = self.map.columns(self.map.owned - tied - set(self.map.values))
         names = list(machine.generated.layout.spaces)
-        self.spaces = np.array([names.index(name) for name in self.owned if name in names], np.int64)
+        self.spaces = np.array([names.index(name) for name in self.map.owned if name in names], np.int64)
         self._base: tuple[int, Rows, list[tuple[Rows, int]]] | None = None
 
-    def _tied(self, analysis: Analysis) -> set[str]:
-        """The components that invariants, translations and the fetch look at."""
-        found = {name for condition in self.legal.invariants for name in self.legal.support(condition)}
-        for space in self.isa.spaces.values():
-            found |= analysis.space(space).reads
+    def _located(self, analysis: Analysis) -> set[str]:
+        """The components that translations and the fetch look at."""
+        found = {name for space in self.isa.spaces.values() for name in analysis.space(space).reads}
         for expression in self.isa.contexts.values():
             found |= analysis.expression(expression).reads
         return found | (analysis.function(self.isa.fetch).reads if self.isa.fetch is not None else set())
 
-    def _columns(self, wanted) -> Rows:  # type: ignore[no-untyped-def]
-        """The columns of cells and arrays with such names."""
-        layout = self.batch.machine.generated.layout
-        found: list[int] = []
-        for name, room in [*layout.cells.items(), *layout.arrays.items()]:
-            if wanted(name):
-                first = self.batch.column(name)
-                found += range(first, first + room.limbs * room.length)
-        return np.array(found, np.int64)
+    def _moves(self, cell: Cell) -> bool:
+        """Whether a component may be another on the real machine although translations look at it: in another mode an address has the
+        same place, or the monitor is told."""
+        return cell.role.name == "mode" and "memory" in self.profile.traps
 
     # ---- states --------------------------------------------------------------------------
 
@@ -103,8 +95,9 @@ class BatchSquares:
             rng = random.Random(f"{self.isa.name} {self.profile.name} {seed}")
             found: list[tuple[Rows, int]] = []
             states = [self.legal.state(rng, identity=number % 10 < 6) for number in range(CANDIDATES)]
+            numbers = np.random.default_rng(seed)
             for state in states:
-                if state is None or not self._legal_image(state):
+                if state is None or not self._settled(state, numbers):
                     continue
                 state.memory = {name: Backed(background, name) for name in state.memory}
                 places = 0
@@ -117,20 +110,27 @@ class BatchSquares:
                         found.append((row, place[1]))
                         places += 1
             base = np.ascontiguousarray(random_rows(self.batch, LOT, seed).T)
-            numbers = np.random.default_rng(seed)
             for column, width in self.sampler.elements:  # half of them addresses
                 some = np.flatnonzero(numbers.random(LOT) < 0.5)
                 base[column, some] = self.sampler.near(numbers, len(some), width)
             self._base = seed, np.concatenate([base, base[:, :PIECE]], axis=1), found
         return self._base[1], self._base[2], background
 
-    def _legal_image(self, state: State) -> bool:
-        """Whether f of a legal state is legal."""
-        twin = state.copy()
-        for name, value in self.pinned.items():
-            if name in twin.cells:
-                twin.cells[name] = value
-        return not self.plain.legal(twin)
+    def _settled(self, state: State, numbers: np.random.Generator) -> bool:
+        """Have translations find what they look for in pages that are not empty, and look at the same on both machines; whether state and
+        image are legal then."""
+        for name, value in self.same:
+            state.cells[name] = self.plain.evaluate(value, state)
+        for cell in self.addresses:
+            if numbers.random() < 0.5 and cell.name not in self.map.values:
+                before = state.cells[cell.name]
+                state.cells[cell.name] = int(self.sampler.near(numbers, 1, cell.width)[0])
+                if not self._fits(state):
+                    state.cells[cell.name] = before
+        return self._fits(state) and not self.plain.legal(self.map.image(state))
+
+    def _fits(self, state: State) -> bool:
+        return all(self.plain.evaluate(condition, state) for condition in self.legal.invariants)
 
     def rows(self, form: Form, seed: int, lot: int, count: int) -> Iterator[tuple[Rows, Rows]]:
         """States v and f(v), some at a time; none where no legal state or instruction was found."""
@@ -154,9 +154,7 @@ class BatchSquares:
                 virtual[:, at + 1], virtual[:, at + 2] = lengths[number][which], words[number][which]
             real = virtual.copy()
             self._vary(real, self.varied, base, varied + first)
-            for component, value in self.pinned.items():
-                if component in self.isa.cells:
-                    real[:, self.batch.column(component)] = value
+            self.map.give(virtual, real)
             yield virtual, real
 
     @staticmethod
@@ -187,27 +185,22 @@ class BatchSquares:
 
     def _compare(self, v: Rows, r: Rows, background: Background, found: SquareLot) -> None:
         before_v, before_r = v.copy(), r.copy()
+        said = self.judged(v, r)
+        found.did.update(said.tolist())
+        for i in np.flatnonzero(said == "unequal")[: LOOKED_AT - len(found.wrong)]:
+            found.wrong.append(self.square(before_v[i], before_r[i], background))
+
+    def judged(self, v: Rows, r: Rows) -> NDArray[np.str_]:
+        """Run both; what became of each square: ``intercepted``, ``equal``, ``unequal``, or ``plain`` where generated code does not say."""
+        before_v, before_r = v.copy(), r.copy()
         self.batch.run(v)
         self.batch.run(r)
         one, two = self.batch.outcomes(v), self.batch.outcomes(r)
         plain = (one[:, STATUS] == slots.PLAIN) | (two[:, STATUS] == slots.PLAIN)
-        intercepted = self._intercepted(two[:, STATUS])
-        same = ~self._differ(v, r, ~self.kept) & ~self._differ(v, before_v, self.kept) & ~self._differ(r, before_r, self.kept)
-        same &= ~self._stores_to_owned(r) & ~self._stores_to_owned(v)
-        same &= (one[:, ALIKE] == two[:, ALIKE]).all(axis=1)
+        same = self.map.commutes(v, r, before_v, before_r) & ~self._stores_to_owned(r) & ~self._stores_to_owned(v)
+        same &= (_cause(one[:, STATUS]) == _cause(two[:, STATUS])) & (one[:, ALIKE] == two[:, ALIKE]).all(axis=1)
         same &= (one[:, STATUS] >= 0) | (one[:, STORED + 1 :] == two[:, STORED + 1 :]).all(axis=1)  # a trap's arguments
-        found.did["intercepted"] += int((intercepted & ~plain).sum())
-        found.did["plain"] += int(plain.sum())
-        found.did["equal"] += int((same & ~intercepted & ~plain).sum())
-        for i in np.flatnonzero(~same & ~intercepted & ~plain):
-            found.did["unequal"] += 1
-            if len(found.wrong) < LOOKED_AT:
-                found.wrong.append(self._square(before_v[i], before_r[i], background))
-
-    def _differ(self, rows: Rows, others: Rows, columns: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which rows are not as the others in some of these columns: all are compared, as they lie together."""
-        found: NDArray[np.bool_] = ((rows[:, : len(columns)] != others[:, : len(columns)]) & columns).any(axis=1)
-        return found
+        return np.select([plain, self._intercepted(two[:, STATUS]), same], ["plain", "intercepted", "equal"], "unequal")
 
     def _intercepted(self, statuses: Rows) -> NDArray[np.bool_]:
         """Which runs end in the monitor."""
@@ -225,6 +218,12 @@ class BatchSquares:
             found[some] = (there & np.isin(listed >> slots.SPACE_SHIFT, self.spaces)).any(axis=1)
         return found
 
-    def _square(self, virtual: Rows, real: Rows, background: Background) -> Square:
+    def square(self, virtual: Rows, real: Rows, background: Background) -> Square:
+        """The same square on the plain machine, which is the definition."""
         return compare_square(self.plain, self.profile, self.sampler.state(virtual, background), self.sampler.state(real, background),
                               controls=self.controls)
+
+
+def _cause(statuses: Rows) -> Rows:
+    """Statuses, whatever kind of trap it was that is raised as several."""
+    return np.where(statuses < 0, statuses | 1, statuses)

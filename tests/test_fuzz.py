@@ -12,7 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 from checker import cli, execution, fuzz, smtlib
 from checker.check import check
 from checker.comparisons import COMPARISONS, Outcome
-from checker.fuzz_command import compared
+from checker.fuzz_command import again, compared
 from checker.options import Options
 from isa_specs.load import load
 from isa_specs.ops import OPERATORS
@@ -78,6 +78,10 @@ def test_mistakes(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     assert code == 2
     assert "no instruction 'LPSX'" in err
     assert vcheck(capsys, "no_such_description")[0] == 2
+    code, _, err = vcheck(capsys, "teaching/conditional", "--monitor", "carless")
+    assert code == 2
+    assert "conditional has no monitor 'carless'" in err
+    assert "did you mean 'careless'?" in err
     assert vcheck(capsys, NAME, "--states", "-1")[0] == 2
     monkeypatch.setenv("VCHECK_JIT", "0")
     code, _, err = vcheck(capsys, NAME)
@@ -305,6 +309,25 @@ def test_what_is_proved_commutes(capsys: Capture) -> None:
     code, out, _ = vcheck(capsys, NAME, "LPSW", *only("monitored", 5000))
     assert code == 0
     assert "1 forms, 5,000 states" in out
+
+
+def test_under_another_monitor(capsys: Capture, snapshot: SnapshotAssertion, cache_folder: Path) -> None:
+    """What is proved under another profile is tried with that profile's map, and kept apart."""
+    spec = "teaching/conditional"
+    results = [vcheck(capsys, spec, *only("monitored", 200), *more) for more in ([], ["--monitor", "careless"])]
+    assert [code for code, _, _ in results] == [0, 0]
+    assert "".join(out for _, out, _ in results) == snapshot
+    (kept,) = (json.loads(file.read_text())["done"] for file in (cache_folder / "fuzz").iterdir())
+    assert {key.split("/")[-1] for key in kept} == {"trap_and_emulate", "careless"}
+    assert "--monitor careless" in again(fuzz.Campaign(fuzz.Plan(spec, {"monitored": 200}, monitor="careless")), "monitored", 0)
+
+
+def test_a_map_that_no_row_holds(capsys: Capture, tmp_path: Path) -> None:
+    spec = tmp_path / "stored.spec"
+    spec.write_text('isa stored "A map of storage" extends third_generation\n\nmonitor trap_and_emulate\n  mask -> storage(0x100, 8)\n')
+    code, _, err = vcheck(capsys, str(spec), "A", *only("monitored", 10))
+    assert code == 2
+    assert err == "vcheck: stored: no batches of states: trap_and_emulate maps mask to what is in storage\n"
 
 
 def test_what_is_not_proved_does_not_commute() -> None:
