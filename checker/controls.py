@@ -61,8 +61,8 @@ class SquareChecker:
         }
 
     def flows(self, footprint: Footprint) -> bool:
-        """Touches only what is the guest's own: both runs are the same run."""
-        return not (footprint.reads | footprint.writes) & set(self.states.owned)
+        """Touches only what is the guest's own, and nothing a map follows: both runs are the same run."""
+        return not (footprint.reads | footprint.writes) & set(self.states.owned) and not self.states.following(footprint.writes)
 
     def check(self, forms: list[core.Form]) -> Squares:
         """The verdict on every form, after the controls have been found."""

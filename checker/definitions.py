@@ -260,7 +260,7 @@ class Definitions:
         t, states = self.terms, self.states
         parts = []
         after = Start(v.after)
-        for name in states.observable(v.written, r.written):
+        for name in states.observable(v.written, r.written, states.following(v.written)):
             keep = states.owned.get(name)
             if v.after(name).address and not cells:
                 continue

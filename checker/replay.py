@@ -7,7 +7,7 @@ with equal contents in both states, the instruction's bytes at the counter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from checker.definitions import Question
@@ -234,8 +234,8 @@ class Replayer:
             isinstance(a, Trapped) and isinstance(b, Trapped) and (a.trap, a.args) != (b.trap, b.args)
         ):
             return True, [(OUTCOME, said(a), said(b))], "trap"
-        record, host, effect = [], [], []
-        for place, left, right in self.compared(v, r):
+        record, host, effect, stale = (list[tuple[str, str, str]]() for _ in range(4))
+        for place, left, right in [*self.compared(v, r), *self.followed(v, r)]:
             keep = self.states.owned.get(place[0])
             if keep is None:
                 if left != right:
@@ -249,11 +249,14 @@ class Replayer:
                 record.append((self.shown(place), hex_(left), f"{hex_(v.before.get(place))} in the monitor's record"))
             expected = self.machine.evaluate(keep.value, v.after) if keep.how == "map" and keep.value is not None else r.before.get(place)
             if right != expected:
-                host.append((self.shown(place), hex_(left), hex_(right)))
+                written = place in r.recorder.written
+                (host if written else stale).append((self.shown(place), hex_(left if written else expected), hex_(right)))
         if effect:
             return True, effect, "effect"
         if host:
             return True, host, "host"
+        if stale and not record:
+            return True, stale, "effect"
         return bool(record), record, "record"
 
     def compared(self, one: Run, two: Run) -> Iterable[tuple[Place, int, int]]:
@@ -274,6 +277,12 @@ class Replayer:
         counter = (self.isa.counter.name, 0)
         if counter not in one.recorder.written | two.recorder.written:
             yield counter, one.after.get(counter), two.after.get(counter)
+
+    def followed(self, v: Run, r: Run) -> Iterator[tuple[Place, int, int]]:
+        """The like for what neither run wrote, but is mapped from what the virtual machine did."""
+        for name in self.states.following(place[0] for place in v.recorder.written):
+            if not {(name, 0)} & (v.recorder.written | r.recorder.written):
+                yield (name, 0), v.after.get((name, 0)), r.after.get((name, 0))
 
     def shown(self, place: Place) -> str:
         name, index = place

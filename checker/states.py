@@ -7,8 +7,9 @@ time or identity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from checker.footprint import Footprints
 from checker.steps import Start, Step, unknown
 from checker.symbolic import Symbolic
 from checker.term import Term
@@ -35,6 +36,9 @@ class States:
         self.controls = dict(controls)
         self.owned: dict[str, core.Keep] = {name: keep for name, keep in monitor.keeps.items() if keep.how != "guest"}
         self.copies = monitor.copies()
+        prints = Footprints(isa)
+        maps = {name: keep.value for name, keep in self.owned.items() if keep.how == "map" and keep.value is not None}
+        self._looks_at = {name: prints.expression(value).reads for name, value in maps.items()}
         self.roles = {c.name: c.role for c in isa.components()}
         self.classes: dict[str, frozenset[str]] = {
             kind: frozenset(name for name in self.owned if CLASSES[self.roles[name].name] == kind) for kind in BEHAVIOUR
@@ -137,6 +141,11 @@ class States:
         """The profile's own restrictions on virtual states."""
         return self.terms.all([self.symbolic.expr(expr, start) for _, expr in self.monitor.assumptions if expr is not None])
 
-    def observable(self, *touched: Mapping[str, Term]) -> list[str]:
+    def following(self, written: Iterable[str]) -> list[str]:
+        """The components that are mapped from one of these: as it changes, so have they to, written or not."""
+        changed = set(written)
+        return [name for name, reads in self._looks_at.items() if reads & changed]
+
+    def observable(self, *touched: Iterable[str]) -> list[str]:
         """Component and view names a comparison must look at: what either run wrote."""
         return list(dict.fromkeys(name for mapping in touched for name in mapping))

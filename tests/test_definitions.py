@@ -462,3 +462,23 @@ def test_every_way_out_has_to_save() -> None:
 
 def test_what_is_not_the_guests_needs_no_swap() -> None:
     assert duplicated("vm.p <- psw.p").verdict == "proved", "the profile does not claim the counter to be swapped"
+
+
+# ---- maps of the guest's state -------------------------------------------------------------------------
+
+
+def test_a_map_has_to_hold_afterwards() -> None:
+    """What is mapped from a component of the guest's is stale when that changes alone, and the next instruction would see it."""
+    report = judge(toy({
+        "SET": "mask <- n",
+        "TRAPS": "privileged\nmask <- n",
+        "SAME": "mask <- mask & 0xE | zext(mask[0], 4)",
+        "OTHER": "g[r] <- 3",
+    }, profile=monitor(mask=": guest", flag="-> mask[0]")))
+    squares = {name: find(report, name).forms[0].squares["vmm"] for name in ("SET", "TRAPS", "SAME", "OTHER")}
+    assert squares == {"SET": "refuted", "TRAPS": "proved", "SAME": "proved", "OTHER": "proved"}
+    (found,) = profile(report, "vmm").breaks
+    assert (found.instruction, found.clause) == ("SET", "effect")
+    assert found.reason == "SET leaves another flag on the real machine than on the virtual one, and no trap tells the monitor"
+    assert found.witness is not None
+    assert found.witness.confirmed
