@@ -7,7 +7,7 @@ first everything that can be zero at once, then value by value, preferring that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heappop, heappush
@@ -17,9 +17,12 @@ from checker.term import Term, walk
 from isa_specs.ops import OPERATORS
 
 MIN_TRIES = 24
-TRY_NODES = 150_000
+TRY_NODES = 300_000
 
 Key = str | tuple[str, int]
+Undo = tuple[dict[Key, int], list[tuple[int, Any]]]
+"""What there was before: of a model, and of the values that changed, by their slots."""
+
 
 
 @dataclass
@@ -97,6 +100,7 @@ class Descent:
         self._users: list[list[int]] = [[] for _ in self.plan]
         self._leaves: dict[str, list[int]] = {}  # variable -> its term
         self._cells: dict[str, list[int]] = {}  # memory -> the reads of it
+        self._reads: set[int] = set()  # all of these
         self._indirect: list[int] = []  # terms that may read any cell
         self._calls: list[int] = []  # extern operations look up their results
         for at, (_, term, args) in enumerate(self.plan):
@@ -106,6 +110,7 @@ class Descent:
                 self._leaves.setdefault(term.data, []).append(at)
             elif term.op == "select" and term.args[0].op == "memory":
                 self._cells.setdefault(term.args[0].data, []).append(at)
+                self._reads.add(at)
             elif term.op in ("select", "same"):
                 self._indirect.append(at)
             elif term.op == "call":
@@ -115,6 +120,20 @@ class Descent:
         """Make these changes if the roots stay true, else none."""
         return self._make(changes) is not None
 
+    def carrying(self, changes: dict[Key, int]) -> dict[Key, int]:
+        """These changes, and with them the contents of cells taken along to where the addresses then are at which they are read; none
+        where nothing is to be taken along."""
+        here = self._read()
+        undo = self._change(changes, held=self._reads - self._seeds(changes))
+        there = self._read()
+        self._take_back(*undo)
+        return {**changes, **dict.fromkeys(here, 0), **there} if there.keys() != here.keys() else {}
+
+    def _read(self) -> dict[Key, int]:
+        """The cells that are read."""
+        values = self.values
+        return {(memory, values[self.plan[at][2][1]]): values[at] for memory, reads in self._cells.items() for at in reads}
+
     def survives(self, changes: dict[Key, int]) -> bool:
         """Whether the roots are true and would stay so."""
         undo = self._make(changes) if self.holds else None
@@ -122,9 +141,16 @@ class Descent:
             self._take_back(*undo)
         return undo is not None
 
-    def _make(self, changes: dict[Key, int]) -> tuple[dict[Key, int], list[tuple[int, Any]]] | None:
-        """Make changes; returns what there was before, of the model and of the values that changed. None, and nothing made, if a root
-        turned false."""
+    def _make(self, changes: dict[Key, int]) -> Undo | None:
+        """Make changes. None, and nothing made, if a root turned false."""
+        before, past = self._change(changes, self._roots)
+        if past and past[-1][0] in self._roots and not self.values[past[-1][0]]:
+            self._take_back(before, past)
+            return None
+        return before, past
+
+    def _change(self, changes: dict[Key, int], roots: Container[int] = (), held: Container[int] = ()) -> Undo:
+        """Make changes, until one of ``roots`` turns false, which is the last that changed then; the values ``held`` stay."""
         seeds = self._seeds(changes)
         before = {key: self.model.get(key) for key in changes}
         self.model.put(changes)
@@ -137,13 +163,12 @@ class Descent:
                 value = plain(width, values[args[0]], values[args[1]]) & mask
             else:
                 value = rule(self.model, term, [values[arg] for arg in args])
-            if value == values[at]:
+            if value == values[at] or at in held:
                 continue
             past.append((at, values[at]))
             values[at] = value
-            if at in self._roots and not value:
-                self._take_back(before, past)
-                return None
+            if not value and at in roots:
+                break
             for user in self._users[at]:
                 if user not in seeds:
                     seeds.add(user)
@@ -244,11 +269,10 @@ def rule_of(term: Term) -> Rule:
 
 
 def minimise(search: Descent, twins: Callable[[str], str | None]) -> None:
-    """Take ``search`` to the simplest model near its own that delta debugging finds. ``twins`` names the variable a variable should
-    agree with if it can (the other state's value of the same component)."""
+    """Take ``search`` to the simplest model near its own that delta debugging finds, what is read moving along with its address.
+    ``twins`` names the variable a variable should agree with if it can (the other state's value of the same component)."""
     if not search.holds:
         return
-    model = search.model
     # Large obligations get fewer tries: a readable witness is not worth minutes.
     budget = max(MIN_TRIES, TRY_NODES // max(1, len(search.plan)))
 
@@ -257,11 +281,20 @@ def minimise(search: Descent, twins: Callable[[str], str | None]) -> None:
         budget -= 1
         return budget >= 0 and search.step(changes)
 
+    def move(key: Key, value: int) -> bool:
+        """Change one value; if that alone will not do, with what is read at addresses it is part of."""
+        if attempt({key: value}):
+            return True
+        carried = search.carrying({key: value}) if budget > 0 else {}
+        return bool(carried) and attempt(carried)
+
     def try_all(keys: list[Key], simpler: Callable[[Key], int]) -> None:
         """Simplify as many of ``keys`` as possible, halving on failure."""
         changes = {key: simpler(key) for key in keys}
         changes = {key: value for key, value in changes.items() if search.model.get(key) != value}
-        if changes and not attempt(changes) and len(changes) > 1:
+        if len(changes) == 1:
+            move(*changes.popitem())
+        elif changes and not attempt(changes):
             left = list(changes)
             middle = len(left) // 2
             try_all(left[:middle], simpler)
@@ -270,16 +303,17 @@ def minimise(search: Descent, twins: Callable[[str], str | None]) -> None:
     def agreeing(key: Key) -> int:
         return search.model.values.get(twins(str(key)) or "", 0)
 
-    cells: list[Key] = sorted(model.cells)
-    variables: list[Key] = sorted(model.values)
+    cells: list[Key] = sorted(search.model.cells)
+    variables: list[Key] = sorted(search.model.values)
     paired: list[Key] = [key for key in variables if isinstance(key, str) and twins(key) is not None]
     try_all(paired, agreeing)
     try_all(variables + cells, lambda key: 0)
+    try_all(sorted(search.model.cells.keys() - set(cells)), lambda key: 0)  # where they have moved to
     try_all(paired, agreeing)
-    for key in variables + cells:
+    for key in [*variables, *sorted(search.model.cells)]:
         value = search.model.get(key)
         if value > 1:
             # A single one bit reads better than an arbitrary number.
             for simple in (1, 1 << (value.bit_length() - 1)):
-                if simple != value and attempt({key: simple}):
+                if simple != value and move(key, simple):
                     break

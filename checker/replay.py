@@ -123,7 +123,10 @@ class Replayer:
         return state
 
     def encode(self, question: Question, form: core.Form, model: Model) -> tuple[bytes, dict[str, int]]:
-        fields = {name: self.value(term, model) for name, term in question.fields.items() if name != "ilen"}
+        terms, start = dict(question.fields), question.runs[-1][1].start
+        for name, expr in self.isa.contexts.items():  # of the size of an address it depends how one is written
+            terms[name] = self.states.symbolic.expr(expr, start, terms)
+        fields = {name: self.value(term, model) for name, term in terms.items() if name != "ilen"}
         try:
             return decoder(self.isa).encode(form, fields), fields
         except EncodeError as error:

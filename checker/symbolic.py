@@ -8,8 +8,10 @@ translation (:mod:`checker.translations`). Everything else is exact up to the lo
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from checker.code import Code
+from checker.conditions import conjuncts
 from checker.execution import MOVED, Run
 from checker.regions import marks
 from checker.steps import Start, Step
@@ -18,6 +20,8 @@ from checker.terms import Terms
 from isa_specs import core
 from isa_specs.expressions import ILEN_WIDTH
 from isa_specs.ops import OPERATORS
+
+NEAR = 12  # bits of an address
 
 
 class Symbolic:
@@ -96,12 +100,8 @@ class Symbolic:
 
     def modrm_sound(self, f: dict[str, Term]) -> Term:
         """The decoder's promises about ModRM fields: which of SIB and displacement are there, zero where absent."""
-        t = self.terms
-
-        def is_(name: str, value: int) -> Term:
-            return t.eq(f[name], t.const(f[name].width, value))
-
-        long = t.true if "addrsize" not in f else is_("addrsize", 1)
+        t, is_ = self.terms, partial(self.is_, f)
+        long = self.long(f)
         memory = t.negate(is_("mod", 3))
         sib = t.all([long, memory, is_("rm", 4)])
         no_sib = t.all([is_("scale", 0), is_("index", 0), is_("base", 0)])
@@ -115,6 +115,27 @@ class Symbolic:
             t.either(sib, no_sib),
             t.ite(none, is_("disp", 0), t.ite(is_("mod", 1), short, t.either(long, word))),
         ])
+
+    def is_(self, f: dict[str, Term], name: str, value: int) -> Term:
+        return self.terms.eq(f[name], self.terms.const(f[name].width, value))
+
+    def long(self, f: dict[str, Term]) -> Term:
+        """Whether addresses are of 32 bits."""
+        return self.terms.true if "addrsize" not in f else self.is_(f, "addrsize", 1)
+
+    def plain(self, form: core.Form, start: Start, fields: dict[str, Term]) -> list[list[Term]]:
+        """What makes an instruction with a ModRM byte easy to read, the best first: without prefixes, the operand a register, or in
+        memory near to the start of its segment at an address that the instruction has itself."""
+        if not isinstance(form.encoding, core.ByteEncoding) or not any(isinstance(e, core.ModRM) for e in form.encoding.elements):
+            return []
+        run = Run(self, start, dict(fields), "plain")
+        self.contexts(form, run)
+        t, is_ = self.terms, partial(self.is_, run.fields)
+        bare = [is_(prefix.name, 0) for prefix in self.isa.prefixes.values()]
+        near = t.eq(t.extract(fields["disp"], 31, NEAR), t.const(32 - NEAR, 0))
+        register, absolute = is_("mod", 3), [is_("mod", 0), t.ite(self.long(run.fields), is_("rm", 5), is_("rm", 6)), near]
+        sound = conjuncts(t, [self.sound_fields(form, start, fields)])
+        return [[*bare, *absolute]] if t.negate(register) in sound else [[*bare, register], [*bare, *absolute]]
 
     def _ult(self, a: Term, b: Term) -> Term:
         return self.terms.apply(OPERATORS["ult"], (a, b))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from checker import model as report
 from checker.conveniences import Conveniences
@@ -13,6 +14,7 @@ from checker.models import Descent, Evaluator, Key, Model, minimise
 from checker.obligations import Asker, Pending
 from checker.replay import OUTCOME, NotReplayable, Replayed, Replayer, hex_, said
 from checker.states import FIRST, HOST, PLAIN, States
+from checker.term import Term
 from isa_specs import core
 from machine.outcomes import Trapped
 
@@ -20,11 +22,21 @@ RUNS = ("bare", "monitored")  # the virtual machine's own run, and the one under
 COLUMNS = {"square": ("virtual machine", "real machine"), "single": ("before", "after")}
 SENSITIVITIES = ("control", "location", "mode", "resource")
 MAX_ROWS = 14
-# Where the code lies (0: wherever the model has it), whether translation is the identity (None: by the tables alone), whether tables
-# may move far.
-Attempt = tuple[int, bool | None, bool]
-ATTEMPTS: tuple[Attempt, ...] = (
-    (0x2000, True, False), (0x3500, True, True), (0, True, True), (0x2000, False, False), (0x2000, None, False))
+
+
+class Attempt(NamedTuple):
+    """At a witness that can be laid out: where the code lies (0: wherever the model has it), whether translation is the identity (None:
+    by the tables alone), whether tables may move far; which of the ways to be :meth:`plain <Symbolic.plain>` (-1: none)."""
+
+    placed: int
+    identity: bool | None
+    far: bool
+    plain: int = -1
+
+
+ATTEMPTS = (
+    Attempt(0x2000, True, False), Attempt(0x3500, True, True), Attempt(0, True, True), Attempt(0x2000, False, False),
+    Attempt(0x2000, None, False))
 
 
 @dataclass
@@ -59,7 +71,7 @@ class Witnesses:
         """Attempt by attempt, until a witness is replayed."""
         problem = ""
         disputed: Shown | None = None
-        for pending in self.answers(question, model):
+        for pending in self.answers(question, form, model):
             if pending.verdict != "sat":
                 problem = problem or (
                     "no witness that can be laid out on the machine" if pending.verdict == "unsat" else pending.answer.reason
@@ -86,32 +98,40 @@ class Witnesses:
 
     def prepare(self, question: Question, form: core.Form, region: str, model: Model) -> None:
         """:meth:`find` a witness if none has to be waited for, else have the first attempt solved meanwhile."""
-        if self.ask(question, model, ATTEMPTS[0]).known is not None:
+        if self.ask(question, form, model, self.attempts(question, form)[0]).known is not None:
             self.find(question, form, region, model)
 
-    def answers(self, question: Question, model: Model | None) -> Iterator[Pending]:
+    def attempts(self, question: Question, form: core.Form) -> list[Attempt]:
+        """In this order."""
+        plain = range(len(self.states.symbolic.plain(form, self.states.free(), question.fields)))
+        return [*(ATTEMPTS[0]._replace(plain=number) for number in plain), *ATTEMPTS]
+
+    def answers(self, question: Question, form: core.Form, model: Model | None) -> Iterator[Pending]:
         """Attempt by attempt; the solver's own where the witness near to a model will not do."""
-        for attempt in ATTEMPTS:
-            pending = self.ask(question, model, attempt)
+        for attempt in self.attempts(question, form):
+            pending = self.ask(question, form, model, attempt)
             yield pending
             if pending.known is not None:
-                yield self.asker.ask(self.convenient(question, attempt), model=True)
+                yield self.asker.ask(self.convenient(question, form, attempt), model=True)
 
-    def ask(self, question: Question, model: Model | None, attempt: Attempt) -> Pending:
-        """Ask once, unless a model near to one of the question will do."""
+    def ask(self, question: Question, form: core.Form, model: Model | None, attempt: Attempt) -> Pending:
+        """Ask once, unless a model near to one of the question will do, which is seldom a plain one."""
         key = id(question), attempt
         if key not in self.asked:
-            self.asked[key] = question, self.asker.ask(self.convenient(question, attempt), model=True, start=model)
+            start = model if attempt.plain < 0 else None
+            self.asked[key] = question, self.asker.ask(self.convenient(question, form, attempt), model=True, start=start)
         return self.asked[key][1]
 
-    def convenient(self, question: Question, attempt: Attempt) -> Question:
+    def convenient(self, question: Question, form: core.Form, attempt: Attempt) -> Question:
         """The question narrowed to states that can be laid out on the machine."""
-        placed, identity, far = attempt
-        more = question.more
+        more, wanted = question.more, list[Term]()
+        if attempt.plain >= 0:
+            wanted = self.states.symbolic.plain(form, self.states.free(), question.fields)[attempt.plain]
+        laid_out = self.conveniences.of(question, placed=attempt.placed, identity=attempt.identity, far=attempt.far)
         return replace(
             question,
-            asserted=[*question.asserted, *self.conveniences.of(question, placed=placed, identity=identity, far=far)],
-            more=None if more is None else lambda: self.convenient(more(), attempt),
+            asserted=[*question.asserted, *laid_out, *wanted],
+            more=None if more is None else lambda: self.convenient(more(), form, attempt),
         )
 
     def twin(self, name: str) -> str | None:

@@ -42,9 +42,9 @@ class Readings(BothReadings):
         """A state in which the form comes to ``target``, asked of the solver; None when there is none that can be laid out."""
         fields = self.symbolic.fields(read.form)
         conditions = [self.states.legal(self.start), self.symbolic.sound_fields(read.form, self.start, fields), target]
-        for placed, identity, _ in ATTEMPTS:
+        for attempt in ATTEMPTS:
             question = Question("reached", conditions, (("state", read.step),), fields, False)
-            question.asserted = conditions + self.conveniences.of(question, placed=placed, identity=identity)
+            question.asserted = conditions + self.conveniences.of(question, placed=attempt.placed, identity=attempt.identity)
             case = self.laid_out(read.form, question, asker)
             if case is not None and case.decoded.length != fields["ilen"].data:
                 # The solver took some length for the instruction; once more with the one it has.
