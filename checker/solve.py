@@ -30,6 +30,7 @@ from checker.cache import Cache
 from isa_specs.keeping import digest
 
 DEFAULT_TIMEOUT = 10.0  # seconds
+NICE = 10  # how much solvers stand back behind the process that asks
 MEMORY_LIMIT = 2048  # MiB for each process
 SWITCHING = 0.0005  # seconds a thread keeps the interpreter while others want it
 # What a reset gives back is needed again at once: the allocator is to keep it (glibc; elsewhere this has no meaning).
@@ -232,11 +233,13 @@ class _Process:
                 self._discard(self._process)
                 self._process = None
             if self._process is None:
-                # Its own session: Ctrl-C is for us, and we end the process.
+                # Its own process group: Ctrl-C is for us, and we end the process.
                 self._process = subprocess.Popen(
                     self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                    text=True, encoding="utf-8", start_new_session=True, env={**os.environ, **SETTINGS},
+                    text=True, encoding="utf-8", process_group=0, env={**os.environ, **SETTINGS},
                 )
+                with contextlib.suppress(OSError, AttributeError):  # whoever asks the questions goes first: solvers wait for these
+                    os.setpriority(os.PRIO_PROCESS, self._process.pid, NICE)
             return self._process
 
     def _discard(self, process: subprocess.Popen[str]) -> None:
