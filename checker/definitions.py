@@ -300,7 +300,5 @@ class Definitions:
         """A legal state the instruction takes to one that violates one of ``invariants``."""
         start = self.states.free()
         step = self.step(start)
-        reached = Start(step.after)
-        after = self.terms.all([self.states.symbolic.expr(condition, reached) for condition in invariants])
-        conditions = [*self.sound(start, step), self.completes(step), self.terms.negate(after)]
+        conditions = [*self.sound(start, step), self.completes(step), self.states.violated(start, Start(step.after), invariants)]
         return self.question("invariant", False, conditions, ("state", step))

@@ -32,7 +32,6 @@ Key = tuple[core.Function, Pattern]
 class Ending:
     """A procedure as bodies call it: ``constants`` are the values they give to each parameter, None where it may be any."""
 
-    function: core.Function
     constants: list[dict[int, None] | None]
     callers: int = 0
 
@@ -85,7 +84,7 @@ class Invariants:
             for call in self.calls(body):
                 key = self.key(call)
                 if key not in self.endings:
-                    self.endings[key] = Ending(call.function, [{} if constant else None for constant in key[1]])
+                    self.endings[key] = Ending([{} if constant else None for constant in key[1]])
                     waiting.append(call.function.body)
                 ending = self.endings[key]
                 ending.callers += 1
@@ -99,24 +98,29 @@ class Invariants:
     def touches(self, statement: core.Stmt) -> bool:
         return bool(self.footprints.block([statement]).writes & self.looked_at)
 
+    def last(self, body: list[core.Stmt]) -> int | None:
+        """Where the statement is that touches what invariants look at and after which none does."""
+        return next((at for at in range(len(body) - 1, -1, -1) if self.touches(body[at])), None)
+
     def calls(self, body: list[core.Stmt]) -> Iterator[core.Call]:
         """The calls with which a body ends, as far as invariants are concerned. What checks nothing is no procedure that keeps them."""
-        last = next(filter(self.touches, reversed(body)), None)
+        at = self.last(body)
+        last = None if at is None else body[at]
         if isinstance(last, core.Call) and self.footprints.function(last.function).traps:
             yield last
         elif isinstance(last, core.If):
             yield from self.calls(last.then)
             yield from self.calls(last.other)
 
-    def ended(self, body: list[core.Stmt], known: Callable[[core.Call], bool]) -> list[core.Stmt]:
-        """The body with a trap in place of those of :meth:`calls` that are ``known``."""
-        at = next((at for at in range(len(body) - 1, -1, -1) if self.touches(body[at])), None)
+    def ended(self, body: list[core.Stmt], left_out: list[core.Call]) -> list[core.Stmt]:
+        """The body with a trap in place of some of its :meth:`calls`."""
+        at = self.last(body)
         if at is None:
             return body
         last = body[at]
         if isinstance(last, core.If):
-            last = core.If(last.condition, self.ended(last.then, known), self.ended(last.other, known), last.span)
-        elif isinstance(last, core.Call) and known(last):
+            last = core.If(last.condition, self.ended(last.then, left_out), self.ended(last.other, left_out), last.span)
+        elif last in left_out:
             last = core.Raise(KEPT, (), last.span)
         return [*body[:at], last, *body[at + 1 :]]
 
@@ -127,7 +131,7 @@ class Invariants:
         shared = [call for call in self.calls(body) if (ending := self.endings.get(self.key(call))) is not None and ending.callers > 1]
         if not shared:
             return body, []
-        return self.ended(body, lambda call: call in shared), [self.keep(key) for key in dict.fromkeys(map(self.key, shared))]
+        return self.ended(body, shared), [self.keep(key) for key in dict.fromkeys(map(self.key, shared))]
 
     def touched(self, writes: set[str]) -> list[core.Expr]:
         return [condition for condition, reads in self.support if writes & reads]
@@ -136,19 +140,21 @@ class Invariants:
         """Does a form, a delivery or an interrupt preserve what it touches?"""
         touched = self.touched(self.footprints.form(form).writes)
 
-        def asked(form: core.Form) -> Pending:
-            define, start = Definitions(self.states, form), self.states.free()
-            step = define.step(start)
-            violated = self.violated(start, step, define.completes(step), touched)
-            return self.asker.ask(define.question("invariant", False, [*define.sound(start, step), violated], ("state", step)))
+        def whole() -> Pending:
+            return self.asker.ask(Definitions(self.states, form).breaks_invariant(touched))
 
         body, rests_on = self.cut(form.body)
-        return Keeping(touched, asked(replace(form, body=body) if rests_on else form), rests_on, lambda: asked(form))
+        if not rests_on:
+            return Keeping(touched, whole(), rests_on, whole)
+        define, start = Definitions(self.states, replace(form, body=body)), self.states.free()
+        step = define.step(start)
+        conditions = [*define.sound(start, step), self.violated(start, step, define.completes(step), touched)]
+        return Keeping(touched, self.asker.ask(define.question("invariant", False, conditions, ("state", step))), rests_on, whole)
 
     def keep(self, key: Key) -> Keeping:
         """Does a procedure, from any legal state and with any of the arguments it may be given?"""
         if key not in self.kept:
-            t, function, constants = self.terms, self.endings[key].function, self.endings[key].constants
+            t, function, constants = self.terms, key[0], self.endings[key].constants
             touched = self.touched(self.footprints.function(function).writes)
             args = tuple([t.var(f"argument.{name}", width) for name, width in function.params])
             given = [
@@ -177,12 +183,7 @@ class Invariants:
             if trapping.trap is KEPT:
                 assert trapping.state is not None
                 left.append((trapping.condition, Start(Step(start, written=trapping.state).after)))
-        return t.any([t.both(there, t.negate(t.all(self.after(start, state, touched)))) for there, state in left])
-
-    def after(self, start: Start, state: Start, touched: list[core.Expr]) -> list[Term]:
-        """The conditions in a state, but for those that are what they were at the start, where they hold."""
-        held = [(self.states.symbolic.expr(condition, start), self.states.symbolic.expr(condition, state)) for condition in touched]
-        return [now for before, now in held if now is not before]
+        return t.any([t.both(there, self.states.violated(start, state, touched)) for there, state in left])
 
     # ---- answers ---------------------------------------------------------------------------------
 

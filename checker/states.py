@@ -125,6 +125,11 @@ class States:
             found = self._legal[id(start)] = self.terms.all([self.symbolic.expr(condition, start) for _, condition in self.isa.invariants])
         return found
 
+    def violated(self, start: Start, reached: Start, conditions: Iterable[core.Expr]) -> Term:
+        """Whether one of some invariants does not hold in a state reached from a legal one; one that has not changed does."""
+        pairs = [(self.symbolic.expr(condition, start), self.symbolic.expr(condition, reached)) for condition in conditions]
+        return self.terms.negate(self.terms.all([now for before, now in pairs if now is not before]))
+
     def mode(self, name: str, start: Start) -> Term:
         return self.symbolic.expr(self.isa.modes[name], start)
 

@@ -32,6 +32,7 @@ class Symbolic:
         self.bases = [MOVED + space.base.name for space in isa.spaces.values() if space.base is not None]
         self._undefined: dict[tuple[object, ...], Term] = {}
         self._steps: dict[tuple[core.Form, str, Step | None], list[Step]] = {}
+        self._plain: dict[core.Form, list[list[Term]]] = {}
 
     # ---- entry points -----------------------------------------------------------------------
 
@@ -125,7 +126,12 @@ class Symbolic:
 
     def plain(self, form: core.Form, start: Start, fields: dict[str, Term]) -> list[list[Term]]:
         """What makes an instruction with a ModRM byte easy to read, the best first: without prefixes, the operand a register, or in
-        memory near to the start of its segment at an address that the instruction has itself."""
+        memory near to the start of its segment at an address that the instruction has itself. Found out once for each form."""
+        if form not in self._plain:
+            self._plain[form] = self._made_plain(form, start, fields)
+        return self._plain[form]
+
+    def _made_plain(self, form: core.Form, start: Start, fields: dict[str, Term]) -> list[list[Term]]:
         if not isinstance(form.encoding, core.ByteEncoding) or not any(isinstance(e, core.ModRM) for e in form.encoding.elements):
             return []
         run = Run(self, start, dict(fields), "plain")

@@ -184,15 +184,15 @@ class BatchSquares:
         return found
 
     def _compare(self, v: Rows, r: Rows, background: Background, found: SquareLot) -> None:
-        before_v, before_r = v.copy(), r.copy()
         said = self.judged(v, r)
         found.did.update(said.tolist())
         for i in np.flatnonzero(said == "unequal")[: LOOKED_AT - len(found.wrong)]:
-            found.wrong.append(self.square(before_v[i], before_r[i], background))
+            found.wrong.append(self.square(v[i], r[i], background))
 
-    def judged(self, v: Rows, r: Rows) -> NDArray[np.str_]:
-        """Run both; what became of each square: ``intercepted``, ``equal``, ``unequal``, or ``plain`` where generated code does not say."""
-        before_v, before_r = v.copy(), r.copy()
+    def judged(self, before_v: Rows, before_r: Rows) -> NDArray[np.str_]:
+        """Run from both; what became of each square: ``intercepted``, ``equal``, ``unequal``, or ``plain`` where generated code does not
+        say. The rows stay as they are."""
+        v, r = before_v.copy(), before_r.copy()
         self.batch.run(v)
         self.batch.run(r)
         one, two = self.batch.outcomes(v), self.batch.outcomes(r)
